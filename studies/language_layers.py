@@ -6,13 +6,15 @@ from collections.abc import Sized
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from exact import Network
+from exact import GatedMLP, Network, Unsupported
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
+from exact.sources import transformers
 
 POSITIONS, SEQUENCES, SKIPPED = 64, 200, 4
 NO_TOKEN = -1  # behind the last of a sequence
@@ -27,8 +29,8 @@ class LanguageLayer:
     says from which sequence of the text each residual comes (tokens); without it, they stand for
     themselves. `untrained` is the same layer of the model before training, where that is known.
     `tokens` is (tokens, 2): the token at which each residual stands, and the one behind it;
-    `positions` (tokens) says where in its sequence. `is_given`: of a model that a user added to the
-    study's own subjects.
+    `positions` (tokens) says where in its sequence. `previous` is the MLP of the layer in front,
+    unless this is the first. `is_given`: of a model that a user added to the study's own subjects.
     """
 
     name: str
@@ -40,6 +42,7 @@ class LanguageLayer:
     untrained: LanguageLayer | None = None
     tokens: torch.Tensor | None = None
     positions: torch.Tensor | None = None
+    previous: Network | None = None
     is_given: bool = False
 
     @property
@@ -60,6 +63,17 @@ class LanguageLayer:
     def vectors(self) -> FloatArray:
         """The residual vectors in float64 (lossless)."""
         return np.asarray(self.residuals.detach().cpu().double().numpy())
+
+
+def mlp_of(model: Any, number: int, title: str) -> Network:
+    """The MLP of a layer of a model, or of the folder of one; `title` is what an error calls it.
+    Raises Unsupported for a gated one.
+    """
+    network = transformers.mlp(model, number)
+    if isinstance(network, GatedMLP):
+        remedy = "give a model whose MLPs are not gated"
+        raise Unsupported("a gated MLP is no subject of a study", value=title, remedy=remedy)
+    return network
 
 
 def spread(rows: Sized, count: int) -> torch.Tensor:

@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from exact import GatedMLP, Unsupported
 from exact.errors import InvalidInput, MissingExtra
 from exact.sources import checkpoint_folders, transformers
 from exact.sources.residual_streams import capture
-from studies.language_layers import NO_TOKEN, POSITIONS, SEQUENCES, SKIPPED, LanguageLayer, spread
+from studies.language_layers import (
+    NO_TOKEN,
+    POSITIONS,
+    SEQUENCES,
+    SKIPPED,
+    LanguageLayer,
+    mlp_of,
+    spread,
+)
 from toy_models import language, texts
 from toy_models.variants import MODEL_TYPES
 
@@ -65,7 +72,7 @@ def layers_of(
     """
     depth = transformers.layer_count(folder)
     numbers = sorted({0, depth // 2, depth - 1})
-    networks = {number: _network(folder, number, name) for number in numbers}
+    networks = {number: mlp_of(folder, number, f"{name}, layer {number}") for number in numbers}
     model = model_of(folder)
     ids = _windows(texts.tokenizer(folder)(texts.standard_library_text(TEXT_BYTES)), model)
     report(f"running {name} on {len(ids)} sequences")
@@ -87,19 +94,10 @@ def layers_of(
                 sequences=torch.from_numpy(streams.sequences[places]),
                 tokens=torch.from_numpy(np.stack([streams.tokens, following], 1)[places]),
                 positions=torch.from_numpy(streams.positions[places]),
+                previous=mlp_of(folder, number - 1, name) if number else None,
             )
         )
     return tuple(layers)
-
-
-def _network(folder: Path, number: int, name: str) -> Any:
-    network = transformers.mlp(folder, number)
-    if isinstance(network, GatedMLP):
-        remedy = "give a model whose MLPs are not gated"
-        raise Unsupported(
-            "a gated MLP is no subject of a study", value=f"{name}, layer {number}", remedy=remedy
-        )
-    return network
 
 
 def _windows(tokens: Sequence[int], model: Any) -> list[list[int]]:

@@ -17,13 +17,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from exact import GatedMLP, InvalidInput, Network, Unsupported
+from exact import InvalidInput, Network
 from exact.arithmetic.numbers import FloatArray
 from exact.networks.norms import NAMED
 from exact.sources import checkpoint_folders, torch_modules, transformers
 from exact.sources import gpt2 as gpt2_source
 from studies import real_models
-from studies.language_layers import NO_TOKEN, POSITIONS, SEQUENCES, SKIPPED, LanguageLayer, spread
+from studies.language_layers import (
+    NO_TOKEN,
+    POSITIONS,
+    SEQUENCES,
+    SKIPPED,
+    LanguageLayer,
+    mlp_of,
+    spread,
+)
 from studies.statistics.estimates import QUICK
 from studies.training import Fit, Training
 from studies.when_asked import WhenAsked
@@ -436,10 +444,7 @@ def _layer(
     tokens: torch.Tensor,
     count: int,
 ) -> LanguageLayer:
-    network = transformers.mlp(weights, number)
-    if isinstance(network, GatedMLP):
-        remedy = "give a model whose MLPs are not gated"
-        raise Unsupported("a gated MLP is no subject of a study", value=title, remedy=remedy)
+    network = mlp_of(weights, number, title)
     vectors = language.capture_residuals(model, number, tokens).flat(skip=SKIPPED)
     order = spread(vectors, count)
     places = tokens.shape[1] - SKIPPED
@@ -454,6 +459,7 @@ def _layer(
         sequences=order // places,
         tokens=torch.cat([standing, last], 1)[:, SKIPPED:].flatten(0, 1)[order],
         positions=SKIPPED + order % places,
+        previous=mlp_of(weights, number - 1, title) if number else None,
     )
 
 

@@ -3,7 +3,8 @@
 That a direction meets no boundary behind a norm says nothing of sums: v + d lies in another
 direction. Along v + s d, 0 <= s <= alpha (alpha in lengths of v), every flip of a neuron is
 counted exactly, eps included; endpoints alone would miss flips that return. The directions are
-those of other vectors of the data, random ones, and what neurons of the layer write.
+those of other vectors of the data, random ones, and what neurons write: of the layer itself, and
+of the one in front of it, whose writing the layer reads.
 
 Do many added directions cancel? k of them of a tenth of the length of v are added at once. At
 eps = 0 only the angle by which v turns can matter, and in which plane: so the flips are held
@@ -58,9 +59,10 @@ if TYPE_CHECKING:
 
 CLAIM = "0.7"
 HALF, SHORT, MANY, CANCELS = 0.5, 0.1, (1, 4, 16, 64), 0.9
+HALF_A_TURN = 1e-12  # of the cosine: a millionth of the angle
 VECTORS_OF_ONE, VECTORS_OF_A_NET = 120, 20
 DATA, RANDOM, WRITTEN = "other data", "random", "written by neurons"
-SORTS = (DATA, RANDOM, WRITTEN)
+IN_FRONT = "written by the layer in front"
 
 MOVES = by_unit(
     lambda unit, least: Claim(
@@ -121,9 +123,16 @@ def flips_along(network: Network, vectors: FloatArray, directions: FloatArray) -
     return np.diff(found.starts).astype(np.float64)
 
 
-def drawn(sort: str, rows: Rows, rng: np.random.Generator, copies: int = 1) -> FloatArray:
-    """Unit directions of a sort, `copies` for each vector (vectors x copies x dim). Degenerate
-    where the layer writes nothing of the vectors' width.
+def drawn(
+    sort: str,
+    rows: Rows,
+    rng: np.random.Generator,
+    copies: int = 1,
+    in_front: Network | None = None,
+) -> FloatArray:
+    """Unit directions of a sort, `copies` for each vector (vectors x copies x dim); `in_front` is
+    the layer that writes those `IN_FRONT`. Degenerate where a layer writes nothing of the vectors'
+    width.
     """
     count, dim = rows.vectors.shape
     if sort == RANDOM:
@@ -132,7 +141,7 @@ def drawn(sort: str, rows: Rows, rng: np.random.Generator, copies: int = 1) -> F
         others = (np.arange(count)[:, None] + rng.integers(1, count, (count, copies))) % count
         found = rows.vectors[others]
     else:
-        columns = written(rows.network)
+        columns = written(rows.network if in_front is None else in_front)
         found = columns[rng.integers(0, len(columns), (count, copies))]
     flat = unit_rows(found.reshape(count * copies, dim))
     return flat.reshape(count, copies, dim)
@@ -211,19 +220,24 @@ def flips_turning(
     network: Network, starts: FloatArray, ends: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
     """Flips on the geodesic that turns each start by the angle to its end, as the norm sees them,
-    in a random plane.
+    in a random plane. No turn flips nothing, and half a turn, which lies in no one plane, stops a
+    millionth short.
     """
     norm = network.blocks[0].norm
     seen, aim, drawn = (
         unit_rows(x if norm is None else norm.project_float(x))
         for x in (starts, ends, rng.standard_normal(starts.shape))
     )
-    cosine = (seen * aim).sum(axis=1, keepdims=True).clip(-1, 1)
+    cosine = (seen * aim).sum(axis=1, keepdims=True).clip(-1 + HALF_A_TURN, 1)
     across = unit_rows(drawn - (seen * drawn).sum(axis=1, keepdims=True) * seen)
     goals = cosine * seen + np.sqrt(1 - cosine**2) * across
     radius = None if norm is not None else float(np.linalg.norm(starts[0])) ** 2
-    found = rotations(network, seen, goals, radius_squared=radius)
-    return counts_of(found.rows, len(starts))
+    flips = np.zeros(len(starts))
+    turned = (seen != goals).any(axis=1)
+    if turned.any():
+        found = rotations(network, seen[turned], goals[turned], radius_squared=radius)
+        flips[turned] = counts_of(found.rows, int(turned.sum()))
+    return flips
 
 
 # ---- one layer or toy
@@ -231,7 +245,8 @@ def flips_turning(
 
 def _of_one(subject: Subject, seed: int) -> tuple[list[Finding], list[tuple[str, Sums]]]:
     network = relu_ised(subject)[1]
-    before = subject.untrained if isinstance(subject, LanguageLayer) else None
+    layer = subject if isinstance(subject, LanguageLayer) else None
+    before = None if layer is None else layer.untrained
     unit, kept = unit_of(subject), list[tuple[str, Sums]]()
 
     def rows() -> Rows:
@@ -240,7 +255,7 @@ def _of_one(subject: Subject, seed: int) -> tuple[list[Finding], list[tuple[str,
 
     def moves(sort: str) -> Finding:
         rng, given = np.random.default_rng(seed), rows()
-        directions = drawn(sort, given, rng)[:, 0]
+        directions = drawn(sort, given, rng, in_front=_in_front(sort, layer))[:, 0]
         flips = single_flips(network, given, directions)
         turned = single_flips(with_random_rows(network, rng), given, directions)
         found = given.over(flips, rng)
@@ -249,7 +264,8 @@ def _of_one(subject: Subject, seed: int) -> tuple[list[Finding], list[tuple[str,
         if before is not None:
             bare = Rows.of(before, len(flips))
             network_before = before.relu_ised[1]
-            again = drawn(sort, replace(bare, network=network_before), rng)[:, 0]
+            bare = replace(bare, network=network_before)
+            again = drawn(sort, bare, rng, in_front=_in_front(sort, before))[:, 0]
             data["untrained_float"] = _median(single_flips(network_before, bare, again))
             told += f", untrained {number(data['untrained_float']):.3g}"
         value = f"{found}; of {sum(network.widths)} neurons; {told}"
@@ -261,14 +277,20 @@ def _of_one(subject: Subject, seed: int) -> tuple[list[Finding], list[tuple[str,
         kept.append((titled(subject, sort), found))
         return cancel_finding(titled(subject, sort), given, found, rng)
 
-    findings = []
-    for sort in SORTS:
-        if sort == WRITTEN and network.output_dim != network.input_dim:
-            continue
+    findings, sorts = [], [DATA, RANDOM]
+    if network.output_dim == network.input_dim:
+        sorts.append(WRITTEN)
+    if layer is not None and layer.previous is not None:
+        sorts.append(IN_FRONT)
+    for sort in sorts:
         findings.append(MOVES[unit].guarded(titled(subject, sort), partial(moves, sort)))
     for sort in (DATA, RANDOM):
         findings.append(CANCEL[unit].guarded(titled(subject, sort), partial(cancel, sort)))
     return findings, kept
+
+
+def _in_front(sort: str, layer: LanguageLayer | None) -> Network | None:
+    return layer.previous if sort == IN_FRONT and layer is not None else None
 
 
 def _median(values: FloatArray) -> float:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 from exact.sources import tensors
 from studies.finding import Verdict
+from studies.language_layers import LanguageLayer
 from studies.questions.directions import adding_directions as asked
 from studies.questions.shared.one_hidden_layer import Rows, with_random_rows
 from studies.statistics import Degenerate
@@ -114,3 +118,34 @@ def test_turns_without_flips_say_so() -> None:
         assert none.ratio
     with pytest.raises(Degenerate, match="write nothing"):
         asked.written(tensors.mlp([(np.eye(2), None), (np.zeros((2, 2)), None)]))
+
+
+def test_directions_of_the_layer_in_front_are_what_it_writes() -> None:
+    """It writes along one axis, and the layer's neurons read the other."""
+    rng = np.random.default_rng(0)
+    reads = tensors.mlp([([[1, 0]] * 9, np.linspace(-2, 2, 9)), (np.ones((2, 9)), None)])
+    writes = [tensors.mlp([(np.eye(2), None), ([[x, 0], [1 - x, 0]], None)]) for x in (0, 1)]
+    vectors = torch.from_numpy(rng.standard_normal((30, 2)))
+    found = {}
+    for across, previous in enumerate(writes):
+        layer = LanguageLayer("tiny", 1, reads, vectors, Path(), previous=previous)
+        moved = asked._of_one(layer, 0)[0]
+        found[across] = next(one for one in moved if one.subject.endswith(asked.IN_FRONT))
+    assert found[0].data["flips_float"] == 0
+    assert found[1].data["flips_float"] > 0
+
+    first = LanguageLayer("tiny", 0, reads, vectors, Path())
+    assert not any(one.subject.endswith(asked.IN_FRONT) for one in asked._of_one(first, 0)[0])
+
+
+@pytest.mark.parametrize("norm", ["layernorm", None])
+def test_no_turn_flips_nothing_and_half_a_turn_as_often_as_any_other(norm: str | None) -> None:
+    """Rows that are multiples of one another, as repeated ones and corners of cubes are."""
+    network = layer(60, norm=norm, offset=0)
+    vectors = np.random.default_rng(6).standard_normal((3, 6))
+    if norm is None:
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ends = np.array([2.0, -1, 1])[:, None] * vectors
+    none, half, again = asked.flips_turning(network, vectors, ends, np.random.default_rng(0))
+    assert none == again == 0
+    assert half == 60  # a hyperplane through the centre is met once on half of any great circle
