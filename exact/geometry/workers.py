@@ -12,6 +12,8 @@ from exact.errors import InvalidInput
 
 Found = TypeVar("Found")
 MOST_THREADS = 1024
+NAME = "exactlens"
+"""What the names of these threads begin with."""
 
 
 def thread_count(threads: object) -> int:
@@ -49,7 +51,7 @@ class Workers:
         if self.threads == 1 or len(every) < 2:
             return [task(*arguments) for arguments in every]
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads)
+            self._pool = ThreadPoolExecutor(self.threads, NAME)
 
         @in_ieee_floats
         def done(arguments: tuple[Any, ...]) -> Found:

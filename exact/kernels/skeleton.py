@@ -91,7 +91,7 @@ class Skeleton(NamedTuple):
     hinge: Array  # int32 (V x d): the hinge in each slot
     plane: Array  # int32 (V x d): a row that vanishes where this hinge does, on a cell around v
     twin: Array  # int32 (V << n[SHIFT]): -1 where there is no edge
-    link: Array  # int32 (V << n[SHIFT]): the next half-edge in the same bucket
+    link: Array  # int32 (V x 2 d): the next half-edge in the same bucket
     base: Array  # int32 (V): the cell, in front of the layer, where all hinges through v are off
     on: Array  # uint64 (V x W): the hinges that are on
     zero: Array  # uint64 (V x W): the hinges through v
@@ -469,12 +469,14 @@ def count_zeros(c: Skeleton, counts: Array) -> None:
 def fill_buckets(c: Skeleton) -> None:
     """Put every edge that the layer cuts into its bucket."""
     shift, twin = c.n[SHIFT], c.twin
-    for half in range(c.n[VERTICES] << shift):
-        if twin[half] > half:
-            place = _first_cut(c.on, c.zero, c.own, half >> shift, twin[half] >> shift, -1)
-            if place >= 0:
-                c.link[half], c.head[place] = c.head[place], half
-                c.size[place] += 1
+    for v in range(c.n[VERTICES]):
+        for k in range(c.link.shape[1]):
+            half = (v << shift) + k
+            if twin[half] > half:
+                place = _first_cut(c.on, c.zero, c.own, v, twin[half] >> shift, -1)
+                if place >= 0:
+                    c.link[v, k], c.head[place] = c.head[place], half
+                    c.size[place] += 1
 
 
 # ---- cutting
@@ -682,22 +684,24 @@ def later_cuts(c: Skeleton, place: int, low: int, high: int) -> None:
     """
     twin, shift, first = c.twin, c.n[SHIFT], c.n[FIRST]
     for x in range(low, high):
-        for half in range(x << shift, (x + 1) << shift):
+        for k in range(c.link.shape[1]):
+            half = (x << shift) + k
             back = np.int64(twin[half])
-            c.link[half] = -1
+            c.link[x, k] = -1
             if back >= 0 and (back >> shift < first or back > half):
-                c.link[half] = _first_cut(c.on, c.zero, c.own, x, back >> shift, place)
+                c.link[x, k] = _first_cut(c.on, c.zero, c.own, x, back >> shift, place)
 
 
 @kernel
 def enter_cuts(c: Skeleton, low: int, high: int) -> None:
     """Put the edges of which `later_cuts` wrote the next hinge into the buckets of these."""
     link, shift = c.link, c.n[SHIFT]
-    for half in range(low << shift, high << shift):
-        to = np.int64(link[half])
-        if to >= 0:
-            link[half], c.head[to] = c.head[to], half
-            c.size[to] += 1
+    for x in range(low, high):
+        for k in range(link.shape[1]):
+            to = np.int64(link[x, k])
+            if to >= 0:
+                link[x, k], c.head[to] = c.head[to], (x << shift) + k
+                c.size[to] += 1
 
 
 @kernel
@@ -725,7 +729,7 @@ def cut(c: Skeleton) -> int:
             while edge >= 0:
                 c.cuts[count] = edge
                 count += 1
-                edge = np.int64(link[edge])
+                edge = np.int64(link[edge >> shift, edge & ((1 << shift) - 1)])
             n[AT], n[COUNT], n[FIRST], n[PHASE] = 0, count, n[VERTICES], 1
             c.head[place], c.size[place] = -1, 0
             if count > n[MOST]:

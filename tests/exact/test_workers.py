@@ -16,7 +16,7 @@ import pytest
 from exact import Box, Budget, InvalidInput, Network, Outcome, RealSpace, partition
 from exact.arithmetic.enclosures.float_environment import flushes_subnormals
 from exact.geometry.domains.base import FlatDomain
-from exact.geometry.workers import Workers
+from exact.geometry.workers import NAME, Workers
 from exact.regions.polytopes.engines import edge_cutting
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
@@ -170,11 +170,21 @@ def test_a_budget_ends_all_threads(small_ranges: list[int]) -> None:
 
 
 def test_threads_end_with_the_job() -> None:
-    before = threading.active_count()
-    network = floats(4, 12, 10)
-    for _ in range(2):
-        partition(network, Box(-1, 1, dim=4), engine="skeleton", threads=4)
-        assert threading.active_count() == before
+    names, alive = list[str](), lambda: [x.name for x in threading.enumerate()]
+
+    def noted(found: int) -> None:
+        names.extend(alive())
+
+    for budget in (None, Budget(seconds=0.05)):
+        partition(
+            *(floats(4, 12, 10), Box(-1, 1, dim=4)),
+            engine="skeleton",
+            threads=4,
+            budget=budget,
+            progress=noted,
+        )
+        assert any(name.startswith(NAME) for name in names)
+        assert not any(name.startswith(NAME) for name in alive())
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 1.0, "2", None, 10**9])

@@ -40,11 +40,18 @@ _RANGE = 2**12
 _TRIES = 16  # directions: an edge is perpendicular to a few of them at most
 _OF_VERTICES = (
     *("p", "q", "pe", "qe", "hinge", "plane", "base", "on", "zero", "up", "height", "slack"),
-    "touch",
+    *("touch", "link"),
 )
-_OF_HALVES = ("twin", "link")
+_OF_HALVES = ("twin",)
 _OF_PLANES = ("row", "aerr", "berr", "anorm", "grain", "place")
 _OF_CELLS = ("start", "rows", "code")
+# what is read no more: behind the last cut, when all edges rise, and when the cells are read off
+_TO_CUT = ("link", "zero", "base", "cuts")
+_TO_RISE = (
+    *("row", "aerr", "berr", "anorm", "grain", "place", "pe", "qe", "height", "slack"),
+    *("start", "rows"),
+)
+_TO_READ = ("on", "up", "code", "table")
 Array = np.ndarray[Any, Any]
 Copies = list[tuple[int, int, bool]]  # (bit, the bit it follows, whether as its opposite)
 
@@ -279,6 +286,8 @@ class EdgeCutter:
         n, cells = self.c.n, self._number_cells()
         self._parents_from = int(n[kernel.CELL])
         n[kernel.CELL], n[kernel.LAYER] = self._cells, number
+        if number == len(self._bits):
+            self._give_back(_TO_RISE)
         self._room(cells=cells)
         c, first, stop = self.c, self._cells, self._cells + cells
         self._cells = stop
@@ -536,6 +545,7 @@ class EdgeCutter:
         c.head[:], c.size[:] = -1, 0
         c.n[kernel.POSITION] = c.n[kernel.PHASE] = 0
         self.c = c._replace(alarm=self._watch.alarm)
+        del c  # else all arrays would be there twice when they have grown
         kernel.fill_buckets(self.c)
         while (why := kernel.cut(self.c)) != kernel.DONE:
             self._watch.check()
@@ -643,30 +653,44 @@ class EdgeCutter:
                 value=f"{used + vertices:,} vertices",
                 remedy="cut a smaller domain, or use engine='lp_tree', which keeps none",
             )
-        changes = dict[str, Array]()
-        idle = {"q", "qe"} if self._bounded else set[str]()
-        idle |= set() if self.c.n[kernel.TOUCHED] else {"touch"}
         if vertices > len(c.cuts):
-            changes["cuts"] = np.zeros(2 * vertices, np.int32)
-        grown = dict[str, tuple[Array, int, int]]()
-        for names, count, more in (
-            (_OF_VERTICES, used, vertices),
-            (_OF_HALVES, used << self._shift, vertices << self._shift),
-            (_OF_PLANES, int(c.n[kernel.PLANES]), planes),
-            (_OF_CELLS, self._cells, cells),
-        ):
-            for name in names:
-                array = getattr(c, name)
-                if len(array) >= count + more or name in idle:
-                    continue
-                if not self._watch.has_room(count * array.itemsize * array[:1].size):
-                    raise Stopped
-                # what is not yet used costs nothing, copies do
-                factor = 2 if array.nbytes > _LARGE else 4
-                grown[name] = array, count, max(factor * len(array), count + more)
-        changes |= dict(zip(grown, self._workers.map(_longer, grown.values()), strict=True))
-        if changes:
-            self.c = c._replace(**changes)
+            self.c = c._replace(cuts=np.zeros(2 * vertices, np.int32))
+        del c
+        self._grow(
+            {
+                name: longer
+                for names, count, more in (
+                    (_OF_VERTICES, used, vertices),
+                    (_OF_HALVES, used << self._shift, vertices << self._shift),
+                    (_OF_PLANES, int(self.c.n[kernel.PLANES]), planes),
+                    (_OF_CELLS, self._cells, cells),
+                )
+                if more
+                for name in names
+                if (longer := self._longer(name, count, more)) is not None
+            }
+        )
+
+    def _longer(self, name: str, count: int, more: int) -> tuple[Array, int, int] | None:
+        """An array with no room for so many more rows beside those in use, and its new length."""
+        array, touched = getattr(self.c, name), self.c.n[kernel.TOUCHED]
+        is_idle = (name in ("q", "qe") and self._bounded) or (name == "touch" and not touched)
+        is_idle |= not len(array)  # given back
+        if len(array) >= count + more or is_idle:
+            return None
+        if not self._watch.has_room(count * array.itemsize * array[:1].size):
+            raise Stopped
+        # what is not yet used costs nothing, copies do
+        factor = 2 if array.nbytes > _LARGE else 4
+        return array, count, max(factor * len(array), count + more)
+
+    def _grow(self, grown: dict[str, tuple[Array, int, int]]) -> None:
+        """Replace arrays by longer ones: a few at a time, so that only these are there twice."""
+        names = list(grown)
+        for low, high in self._workers.ranges(len(names), self._workers.threads):
+            copies = self._workers.map(_longer, [grown.pop(name) for name in names[low:high]])
+            self.c = self.c._replace(**dict(zip(names[low:high], copies, strict=True)))
+            del copies
 
     # ---- reading
 
@@ -739,6 +763,7 @@ class EdgeCutter:
 
     def codes(self) -> ByteArray:
         """The packed codes of the cells."""
+        self._give_back(_TO_CUT)
         words = self._list_cells(len(self._bits))
         if not self.c.n[kernel.TOUCHED]:
             return self._full(words)
@@ -752,7 +777,7 @@ class EdgeCutter:
         c, count = self.c, int(self.c.n[kernel.VERTICES])
         counts = self._each(kernel.count_pairs, count, c)
         ends = np.cumsum([0, *counts]).tolist()
-        pairs = np.empty((ends[-1], 2), np.int64)
+        pairs = np.empty((ends[-1], 2), np.int32)
         parts = [pairs[a:b] for a, b in pairwise(ends)]
         code = np.zeros((len(parts), self._words), np.uint64)
         ranges = self._workers.ranges(count, 4 * self._range)
@@ -762,7 +787,16 @@ class EdgeCutter:
         found = self._workers.map(kernel.list_pairs, given)
         self._watch.check()
         require(all(found), "a facet lies between two cells", len(pairs))
-        return pairs if self.slivers is None else self.slivers.pairs(pairs)
+        if self.slivers is not None:
+            pairs = self.slivers.pairs(pairs)
+        self._give_back(_TO_READ)
+        return pairs
+
+    def _give_back(self, names: Sequence[str]) -> None:
+        """Free arrays that nothing reads any more."""
+        self.c = self.c._replace(**{name: getattr(self.c, name)[:0].copy() for name in names})
+        if self.slivers is not None:
+            self.slivers.c = self.c
 
     def corners(self, region: int, code: ByteArray) -> IndexArray:
         """The vertices of a cell, given its full code: those reached from the lowest one."""
@@ -830,7 +864,7 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         hinge=np.zeros((vertices, dim), i4),
         plane=np.zeros((vertices, dim), i4),
         twin=np.full(vertices << _shift(dim), -1, i4),
-        link=np.zeros(vertices << _shift(dim), i4),
+        link=np.zeros((vertices, 2 * dim), i4),
         base=np.zeros(vertices, i4),
         on=np.zeros((vertices, words), u8),
         zero=np.zeros((vertices, words), u8),
