@@ -40,9 +40,8 @@ _RANGE = 2**12
 _TRIES = 16  # directions: an edge is perpendicular to a few of them at most
 _OF_VERTICES = (
     *("p", "q", "pe", "qe", "hinge", "plane", "base", "on", "zero", "up", "height", "slack"),
-    *("touch", "link"),
+    *("touch", "link", "twin"),
 )
-_OF_HALVES = ("twin",)
 _OF_PLANES = ("row", "aerr", "berr", "anorm", "grain", "place")
 _OF_CELLS = ("start", "rows", "code")
 # what is read no more: behind the last cut, when all edges rise, and when the cells are read off
@@ -656,33 +655,39 @@ class EdgeCutter:
         if vertices > len(c.cuts):
             self.c = c._replace(cuts=np.zeros(2 * vertices, np.int32))
         del c
-        self._grow(
-            {
-                name: longer
-                for names, count, more in (
-                    (_OF_VERTICES, used, vertices),
-                    (_OF_HALVES, used << self._shift, vertices << self._shift),
-                    (_OF_PLANES, int(self.c.n[kernel.PLANES]), planes),
-                    (_OF_CELLS, self._cells, cells),
-                )
-                if more
-                for name in names
-                if (longer := self._longer(name, count, more)) is not None
-            }
-        )
+        grown = dict[str, tuple[Array, int, int]]()
+        for names, count, more in (
+            (_OF_VERTICES, used, vertices),
+            (_OF_PLANES, int(self.c.n[kernel.PLANES]), planes),
+            (_OF_CELLS, self._cells, cells),
+        ):
+            grown |= self._longer(names, count, more) if more else {}
+        self._grow(grown)
 
-    def _longer(self, name: str, count: int, more: int) -> tuple[Array, int, int] | None:
-        """An array with no room for so many more rows beside those in use, and its new length."""
-        array, touched = getattr(self.c, name), self.c.n[kernel.TOUCHED]
-        is_idle = (name in ("q", "qe") and self._bounded) or (name == "touch" and not touched)
-        is_idle |= not len(array)  # given back
-        if len(array) >= count + more or is_idle:
-            return None
-        if not self._watch.has_room(count * array.itemsize * array[:1].size):
-            raise Stopped
+    def _longer(
+        self, names: Sequence[str], count: int, more: int
+    ) -> dict[str, tuple[Array, int, int]]:
+        """Arrays of one length with no room for so many more rows beside those in use, and what
+        has to be in use and how long they have to be: one length again, as the kernel asks one of
+        them whether there is room.
+        """
+        idle = {*(("q", "qe") if self._bounded else ())}
+        idle |= set() if self.c.n[kernel.TOUCHED] else {"touch"}
+        every = {name: getattr(self.c, name) for name in names if name not in idle}
+        # rows of a vertex in `twin`; arrays that were given back stay away
+        rows = {name: 1 << self._shift if name == "twin" else 1 for name in every}
+        lengths = [len(array) // rows[name] for name, array in every.items() if len(array)]
+        if min(lengths) >= count + more:
+            return {}
         # what is not yet used costs nothing, copies do
-        factor = 2 if array.nbytes > _LARGE else 4
-        return array, count, max(factor * len(array), count + more)
+        factor = 2 if max(array.nbytes for array in every.values()) > _LARGE else 4
+        size, found = max(factor * min(lengths), count + more), {}
+        for name, array in every.items():
+            if not self._watch.has_room(count * rows[name] * array.itemsize * array[:1].size):
+                raise Stopped
+            if len(array):
+                found[name] = array, count * rows[name], size * rows[name]
+        return found
 
     def _grow(self, grown: dict[str, tuple[Array, int, int]]) -> None:
         """Replace arrays by longer ones: a few at a time, so that only these are there twice."""
