@@ -83,6 +83,7 @@ def partition(
     *,
     engine: str | None = None,
     device: str = "cpu",
+    threads: int = 1,
     limit: int | None = DEFAULT_LIMIT,
     budget: Budget | None = None,
     progress: Progress | None = None,
@@ -96,7 +97,8 @@ def partition(
     no part, those of later norms do.
 
     The engine is chosen by cost (see :func:`choose`); `engine` overrides the choice and names one
-    of `ENGINES`. `device` is where the float64 filters run ("cpu" or "cuda"); it never changes the
+    of `ENGINES`. `device` is where the float64 filters run ("cpu" or "cuda"), and `threads` how
+    many threads the engine may use (`skeleton` does, the others use one): neither changes the
     result. What ends a job early is what it really finds: `limit` regions (None, or a budget of
     regions or seconds: no limit), the regions, seconds or bytes of the `budget`, and, whatever else
     is given, half of the memory that is available (see Budget). The outcome is BUDGET_REACHED then,
@@ -117,7 +119,8 @@ def partition(
     (4, '0')
     """
     problem = Problem.of(network, domain)
-    job = Job(problem, device, Budget() if budget is None else budget, progress, limit)
+    given = Budget() if budget is None else budget
+    job = Job(problem, device, given, progress, limit, threads=threads)
     chosen = choose(problem, engine).engine
     _require_room(job, chosen)
     cells = _run(chosen, job)
@@ -256,4 +259,5 @@ def _run(engine: Engine, job: Job) -> Cells:
             is_point = isinstance(job.domain, FlatDomain) and job.problem.flat.dim == 0
             return with_reason(job, point_cells(job) if is_point else engine.run(job))
     finally:
+        job.workers.close()
         job.watch.close()

@@ -40,6 +40,9 @@ Target = Annotated[
 ]
 Root = Annotated[Path, typer.Option(help="The folder of all runs.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda; never changes an exact result.")]
+Threads = Annotated[
+    int, typer.Option(help="How many threads the engine may use; never changes a result.")
+]
 Seed = Annotated[int, typer.Option(help="Decides data, weights and random directions.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a run of the same name.")]
 Words = list[str] | None
@@ -182,6 +185,7 @@ WHERE = (
 HOW = (
     _shared("engine", Engine, None),
     _shared("device", Device, "cpu"),
+    _shared("threads", Threads, 1),
     _shared("limit", Limit, "10000000000"),
     _shared("budget_regions", RegionBudget, None),
     _shared("budget_seconds", SecondBudget, None),

@@ -260,6 +260,8 @@ def _cut(m: Mesh, signs: Array, cell: int, start: int, end: int, k: int) -> int:
         h = p
         while True:
             q = m.half[h, NEXT]
+            if q == p:
+                return BROKEN
             v = m.half[q, ORIGIN]
             if v < old:
                 sign = 1 if signs[v, j] == PLUS else -1
@@ -271,8 +273,6 @@ def _cut(m: Mesh, signs: Array, cell: int, start: int, end: int, k: int) -> int:
                     return OPEN
             if sign >= 0:
                 break
-            if q == p:
-                return BROKEN
             h = q
         if sign == 0:
             if m.half[q ^ 1, CELL] == cell and m.half[h ^ 1, CELL] == cell:
@@ -720,7 +720,7 @@ def cut_by_layers(
     network's inputs over (x, y, 1) as floats (3 x inputs) with `start_bounds` on their errors and
     sizes; `corners` (k x 3) and `walls` (k x 6) the polygon, side i from corner i to corner i + 1.
     Anything but DONE means that nothing is known: OPEN where a sign is, FULL where more than `most`
-    cells could come.
+    cells could come, BROKEN where a cut does not close, which no proved signs can cause.
     """
     bits = widths.sum()
     m = _begin(corners, walls)

@@ -12,7 +12,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def rows_of_pairs(
     weights: Array, bias: Array, states: Array, cells: Array, neurons: Array, out: Array
 ) -> None:
@@ -32,7 +32,7 @@ def rows_of_pairs(
         out[i, k - 1] += bias[neuron]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def masked_rows(
     weights: Array,
     bias: Array,

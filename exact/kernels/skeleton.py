@@ -41,6 +41,9 @@ halfspaces' boundaries that cut it out.
 
 Nor where all edges rise from a vertex that keep a length: they are independent.
 
+Loops take a range of vertices or edges, so that threads can share the arrays: in a range nothing is
+written that another reads, but for two ends of a new edge, which both write what either finds.
+
 Longer than others: numba caches compiled functions by file, so that a kernel stays in one file.
 """
 
@@ -52,11 +55,11 @@ import numba
 import numpy as np
 
 UNKNOWN = 2
-DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN, LATE = 0, 1, 2, 3, 4
+DONE, NEEDS_SIGNS, NEEDS_SPACE, BROKEN, LATE, WIDE = 0, 1, 2, 3, 4, 5
 # counters
 VERTICES, PLANES, ASKED, FILTERED, AT, FIRST, COUNT = range(7)
-PHASE, POSITION, NEED, SHIFT, LAYER, CELL, TOUCHED = range(7, 14)
-COUNTERS = 14
+PHASE, POSITION, NEED, SHIFT, LAYER, CELL, TOUCHED, MOST = range(7, 15)
+COUNTERS = 15
 
 _U = 2.0**-53
 _TINY, _LEAST = 2.0**-1000, 2.0**-500
@@ -88,7 +91,7 @@ class Skeleton(NamedTuple):
     hinge: Array  # int32 (V x d): the hinge in each slot
     plane: Array  # int32 (V x d): a row that vanishes where this hinge does, on a cell around v
     twin: Array  # int32 (V << n[SHIFT]): -1 where there is no edge
-    link: Array  # int32 (V << n[SHIFT]): the next half-edge in the same bucket
+    link: Array  # int32 (V x 2 d): the next half-edge in the same bucket
     base: Array  # int32 (V): the cell, in front of the layer, where all hinges through v are off
     on: Array  # uint64 (V x W): the hinges that are on
     zero: Array  # uint64 (V x W): the hinges through v
@@ -379,10 +382,11 @@ def _find(table: Array, code: Array, layer: int, words: Array, before: Array) ->
 
 
 @kernel
-def find_cells(c: Skeleton, layer: int, codes: Array, out: Array) -> bool:
-    """The cells in front of a layer with these codes; False when one is missing."""
+def find_cells(c: Skeleton, layer: int, codes: Array, out: Array, low: int, high: int) -> bool:
+    """The cells in front of a layer with codes `low`, ..., `high` - 1; False when one is
+    missing."""
     known = True
-    for i in range(codes.shape[0]):
+    for i in range(low, high):
         out[i] = _find(c.table, c.code, layer, codes[i], c.before[layer])
         known &= out[i] >= 0
     return known
@@ -465,12 +469,14 @@ def count_zeros(c: Skeleton, counts: Array) -> None:
 def fill_buckets(c: Skeleton) -> None:
     """Put every edge that the layer cuts into its bucket."""
     shift, twin = c.n[SHIFT], c.twin
-    for half in range(c.n[VERTICES] << shift):
-        if twin[half] > half:
-            place = _first_cut(c.on, c.zero, c.own, half >> shift, twin[half] >> shift, -1)
-            if place >= 0:
-                c.link[half], c.head[place] = c.head[place], half
-                c.size[place] += 1
+    for v in range(c.n[VERTICES]):
+        for k in range(c.link.shape[1]):
+            half = (v << shift) + k
+            if twin[half] > half:
+                place = _first_cut(c.on, c.zero, c.own, v, twin[half] >> shift, -1)
+                if place >= 0:
+                    c.link[v, k], c.head[place] = c.head[place], half
+                    c.size[place] += 1
 
 
 # ---- cutting
@@ -508,7 +514,7 @@ def _closer(c: Skeleton, x: int, h: int, place: int) -> int:
 
 
 @kernel
-def _new_vertices(c: Skeleton, place: int) -> int:
+def new_vertices(c: Skeleton, place: int) -> int:
     """Cut the edges n[AT], ... of the list by a hinge; NEEDS_SIGNS where `asked` is full, BROKEN
     where a row is missing, which cannot be. One loop, as a call that hands on all arrays costs as
     much as what it does.
@@ -626,15 +632,18 @@ def _new_vertices(c: Skeleton, place: int) -> int:
 
 
 @kernel
-def _joined(hinge: Array, twin: Array, shift: int, first: int, stop: int, place: int) -> bool:
-    """Join the new vertices `first`, ..., `stop` - 1 of the hinge at `place`: see the module.
+def joined(
+    hinge: Array, twin: Array, shift: int, first: int, stop: int, place: int, low: int, high: int
+) -> bool:
+    """Join vertices `low`, ..., `high` - 1, of the new ones `first`, ..., `stop` - 1 of the hinge
+    at `place`: see the module. False where a face does not close.
 
     For new vertex x and one side of one of its hinges, that is for one 2-face: at vertex u the walk
     is about to leave hinge `leave` to side `to`, and stays on hinge `stay`, to whose side `beside`
     the face lies; `at` is the half-edge by which it came.
     """
     d, mask = hinge.shape[1], (1 << shift) - 1
-    for x in range(first, stop):
+    for x in range(low, high):
         slot = _slot_of(hinge, x, place)
         start = np.int64(twin[(x << shift) + 2 * slot + 1])
         v = start >> shift
@@ -662,10 +671,37 @@ def _joined(hinge: Array, twin: Array, shift: int, first: int, stop: int, place:
                 if y < first or y == x:
                     return False
                 yours = (y << shift) + 2 * _slot_of(hinge, y, stay) + beside
-                if twin[yours] != -1:
+                if twin[yours] != -1 and twin[yours] != mine:
                     return False
                 twin[mine], twin[yours] = yours, mine
     return True
+
+
+@kernel
+def later_cuts(c: Skeleton, place: int, low: int, high: int) -> None:
+    """Write to `link`, for every edge of the new vertices `low`, ..., `high` - 1, the next hinge
+    that cuts it, or -1; at one half-edge of those between two new vertices, -1 at the other.
+    """
+    twin, shift, first = c.twin, c.n[SHIFT], c.n[FIRST]
+    for x in range(low, high):
+        for k in range(c.link.shape[1]):
+            half = (x << shift) + k
+            back = np.int64(twin[half])
+            c.link[x, k] = -1
+            if back >= 0 and (back >> shift < first or back > half):
+                c.link[x, k] = _first_cut(c.on, c.zero, c.own, x, back >> shift, place)
+
+
+@kernel
+def enter_cuts(c: Skeleton, low: int, high: int) -> None:
+    """Put the edges of which `later_cuts` wrote the next hinge into the buckets of these."""
+    link, shift = c.link, c.n[SHIFT]
+    for x in range(low, high):
+        for k in range(link.shape[1]):
+            to = np.int64(link[x, k])
+            if to >= 0:
+                link[x, k], c.head[to] = c.head[to], (x << shift) + k
+                c.size[to] += 1
 
 
 @kernel
@@ -674,7 +710,8 @@ def cut(c: Skeleton) -> int:
 
     NEEDS_SIGNS: `asked` lists what to settle.
     NEEDS_SPACE: n[NEED] more vertices are wanted. BROKEN: the faces do not close, which no exact
-    signs can cause. LATE: the alarm was set.
+    signs can cause. LATE: the alarm was set. WIDE: `cuts` lists n[COUNT] edges, more than n[MOST],
+    to be cut by `new_vertices` from vertex n[FIRST] on, `joined`, `later_cuts` and `enter_cuts`.
     """
     twin, link, shift, n = c.twin, c.link, c.n[SHIFT], c.n
     while n[POSITION] < c.head.shape[0]:
@@ -692,22 +729,20 @@ def cut(c: Skeleton) -> int:
             while edge >= 0:
                 c.cuts[count] = edge
                 count += 1
-                edge = np.int64(link[edge])
+                edge = np.int64(link[edge >> shift, edge & ((1 << shift) - 1)])
             n[AT], n[COUNT], n[FIRST], n[PHASE] = 0, count, n[VERTICES], 1
-        why = _new_vertices(c, place)
+            c.head[place], c.size[place] = -1, 0
+            if count > n[MOST]:
+                return WIDE
+        why = new_vertices(c, place)
         if why != DONE:
             return why
-        if not _joined(c.hinge, twin, shift, n[FIRST], n[VERTICES], place):
+        first, stop = n[FIRST], n[VERTICES]
+        if not joined(c.hinge, twin, shift, first, stop, place, first, stop):
             return BROKEN
-        for x in range(n[FIRST], n[VERTICES]):
-            for half in range(x << shift, (x + 1) << shift):
-                back = np.int64(twin[half])
-                if back >= 0 and (back >> shift < n[FIRST] or back > half):
-                    to = _first_cut(c.on, c.zero, c.own, x, back >> shift, place)
-                    if to >= 0:
-                        link[half], c.head[to] = c.head[to], half
-                        c.size[to] += 1
-        c.head[place], c.size[place], n[PHASE] = -1, 0, 0
+        later_cuts(c, place, first, stop)
+        enter_cuts(c, first, stop)
+        n[PHASE] = 0
         n[POSITION] += 1
     return DONE
 
@@ -773,20 +808,21 @@ def _slope(c: Skeleton, half: int, direction: Array, length: float) -> int:
 
 
 @kernel
-def rising(c: Skeleton, direction: Array, unsure: Array) -> int:
-    """Set `up`: the half-edges along which `direction` rises. Returns how many edges floats leave
-    open; of these as many as fit are listed in `unsure`, by one of their half-edges.
-    """
-    d, count, shift, n = c.p.shape[1], 0, c.n[SHIFT], c.n
-    twin, up, height, slack, mask = c.twin, c.up, c.height, c.slack, (1 << shift) - 1
-    length = 0.0
-    for i in range(d):
-        length += direction[i] * direction[i]
-    length = np.sqrt(length) * _UP
+def length_of(direction: Array) -> float:
+    """A bound on the length of a vector."""
+    square = 0.0
+    for i in range(direction.shape[0]):
+        square += direction[i] * direction[i]
+    return np.sqrt(square) * _UP
+
+
+@kernel
+def set_heights(c: Skeleton, direction: Array, low: int, high: int) -> None:
+    """Set the heights of vertices `low`, ..., `high` - 1 along the direction."""
+    d, length = c.p.shape[1], length_of(direction)
     gamma = (d + 3) * _U * _UP
-    for v in range(c.n[VERTICES]):
-        up[v] = 0
-        for far in range(height.shape[1]):
+    for v in range(low, high):
+        for far in range(c.height.shape[1]):
             x = c.q[v] if far else c.p[v]
             value, size = 0.0, 0.0
             for i in range(d):
@@ -795,33 +831,61 @@ def rising(c: Skeleton, direction: Array, unsure: Array) -> int:
                 size += abs(t)
             error = c.qe[v] if far else c.pe[v]
             some = size > 0.0 or error > 0.0
-            height[v, far] = value
-            slack[v, far] = (length * error + gamma * size) * _UP + _TINY if some else 0.0
-    for half in range(c.n[VERTICES] << shift):
-        other = np.int64(twin[half])
-        if other < half:
-            continue
-        v, w = half >> shift, other >> shift
-        sign = 0
-        if n[TOUCHED] != 0 and is_still(c, half):
-            sign = UNKNOWN
-        for far in range(height.shape[1] - 1, -1, -1):
-            if sign == 0:
-                value = height[w, far] - height[v, far]
-                err = (slack[v, far] + slack[w, far]) * _UP
-                err += (abs(height[v, far]) + abs(height[w, far])) * 2 * _U
-                if err > 0.0 or far == 0:
-                    sign = 1 if value > err else (-1 if value < -err else UNKNOWN)
-        if sign == UNKNOWN:
-            sign = _slope(c, half, direction, length)
-        if sign == UNKNOWN:
-            if count < unsure.shape[0]:
+            c.height[v, far] = value
+            c.slack[v, far] = (length * error + gamma * size) * _UP + _TINY if some else 0.0
+
+
+@kernel
+def rising(c: Skeleton, unsure: Array, low: int, high: int) -> int:
+    """Set `up` for vertices `low`, ..., `high` - 1: the half-edges that rise by the heights.
+
+    Returns how many edges these leave open and lists them in `unsure`, by their first half-edges.
+    """
+    count, shift, height, slack = 0, c.n[SHIFT], c.height, c.slack
+    for v in range(low, high):
+        found = np.uint32(0)
+        for k in range(1 << shift):
+            half = (v << shift) + k
+            other = np.int64(c.twin[half])
+            if other < 0:
+                continue
+            w, sign = other >> shift, 0
+            # the two ends of an edge ask the same of it, and find the same
+            if c.n[TOUCHED] != 0 and is_still(c, min(half, other)):
+                sign = UNKNOWN
+            for far in range(height.shape[1] - 1, -1, -1):
+                if sign == 0:
+                    value = height[w, far] - height[v, far]
+                    err = (slack[v, far] + slack[w, far]) * _UP
+                    err += (abs(height[v, far]) + abs(height[w, far])) * 2 * _U
+                    if err > 0.0 or far == 0:
+                        sign = 1 if value > err else (-1 if value < -err else UNKNOWN)
+            if sign == 1:
+                found |= np.uint32(1) << np.uint32(k)
+            elif sign == UNKNOWN and other > half:
                 unsure[count] = half
+                count += 1
+        c.up[v] = found
+    return count
+
+
+@kernel
+def rising_by_rows(c: Skeleton, direction: Array, unsure: Array) -> int:
+    """Set `up` at one end of the edges in `unsure`, by the rows of cells around them; returns how
+    many floats leave open, and keeps those in front.
+    """
+    count, shift, length = 0, c.n[SHIFT], length_of(direction)
+    mask = (1 << shift) - 1
+    for i in range(unsure.shape[0]):
+        half: Any = np.int64(unsure[i])
+        sign = _slope(c, half, direction, length)
+        if sign == UNKNOWN:
+            unsure[count] = half
             count += 1
-        elif sign == 1:
-            up[v] |= np.uint32(1) << np.uint32(half & mask)
-        else:
-            up[w] |= np.uint32(1) << np.uint32(other & mask)
+            continue
+        if sign == -1:
+            half = np.int64(c.twin[half])
+        c.up[half >> shift] |= np.uint32(1) << np.uint32(half & mask)
     return count
 
 
@@ -844,10 +908,12 @@ def number_cells(c: Skeleton) -> int:
 
 
 @kernel
-def list_cells(c: Skeleton, codes: Array) -> None:
-    """Write the codes of all cells, as words, in the order of their numbers."""
-    d, words, number = c.p.shape[1], c.on.shape[1], 0
-    for v in range(c.n[VERTICES]):
+def list_cells(c: Skeleton, codes: Array, low: int, high: int) -> None:
+    """Write the codes of the cells whose lowest vertices are `low`, ..., `high` - 1, as words, in
+    the order of their numbers.
+    """
+    d, words, number = c.p.shape[1], c.on.shape[1], c.first[low]
+    for v in range(low, high):
         up = np.int64(c.up[v])
         for k in range(c.first[v + 1] - c.first[v]):
             rest: Any = k
@@ -866,10 +932,11 @@ def list_cells(c: Skeleton, codes: Array) -> None:
 
 
 @kernel
-def count_pairs(c: Skeleton) -> int:
-    """The number of facets that no wall holds."""
+def count_pairs(c: Skeleton, low: int, high: int) -> int:
+    """The number of facets that no wall holds and whose lowest vertices are `low`, ..., `high` -
+    1."""
     d, behind, count = c.p.shape[1], 64 * c.on.shape[1], 0
-    for v in range(c.n[VERTICES]):
+    for v in range(low, high):
         up = np.int64(c.up[v])
         for j in range(d):
             if c.hinge[v, j] < behind:
@@ -883,14 +950,14 @@ def count_pairs(c: Skeleton) -> int:
 
 
 @kernel
-def list_pairs(c: Skeleton, code: Array, pairs: Array) -> bool:
-    """Write the two cells of every facet that no wall holds, at its lowest vertex; False when a
-    cell is not found.
+def list_pairs(c: Skeleton, code: Array, pairs: Array, start: int, stop: int) -> bool:
+    """Write the two cells of every facet that no wall holds and whose lowest vertex is one of
+    `start`, ..., `stop` - 1; False when a cell is not found.
     """
     d, words, count, hinge, first = c.p.shape[1], c.on.shape[1], 0, c.hinge, c.first
     layer, cell0 = np.int64(c.n[LAYER]), c.n[CELL]
     before = c.before[layer]
-    for v in range(c.n[VERTICES]):
+    for v in range(start, stop):
         if c.alarm[0] != 0:
             return True
         up = np.int64(c.up[v])
@@ -939,14 +1006,14 @@ def list_pairs(c: Skeleton, code: Array, pairs: Array) -> bool:
 
 
 @kernel
-def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array) -> bool:
-    """For every cell the hinges of the layer that are on at a vertex of it, and off at one (cells x
-    words); and for every vertex its base.
+def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array, low: int, high: int) -> bool:
+    """For every cell the hinges of the layer that are on at one of its vertices among `low`, ...,
+    `high` - 1, and off at one (cells x words); and the bases of these vertices.
     """
     d, words, shift, own = c.p.shape[1], c.on.shape[1], c.n[SHIFT], c.own
     hinge, twin, layer, cell0 = c.hinge, c.twin, np.int64(c.n[LAYER]), c.n[CELL]
     before = c.before[layer]
-    for v in range(c.n[VERTICES]):
+    for v in range(low, high):
         if c.alarm[0] != 0:
             return True
         there: Any = 0

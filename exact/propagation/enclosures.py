@@ -303,7 +303,8 @@ class PointWalk:
         assert points.ey is not None
         y, sizes = _values(stage.last, points.y, points.ey, False)
         high = _certain_sign(y, _bounds(stage.last, sizes))
-        self.is_level |= bool((high.abs() != 1).any())
+        if bool((high.abs() != 1).any()):  # only ever set, as threads share it
+            self.is_level = True
         high = high.repeat_interleave(len(columns), dim=1)
         return torch.where(high == 0, signs, high)
 

@@ -20,6 +20,7 @@ from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, row_no
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray
 from exact.geometry.budgets import Watch
+from exact.geometry.workers import Workers
 from exact.kernels.rows import masked_rows, rows_of_pairs
 from exact.propagation.enclosures import Stage
 
@@ -49,8 +50,15 @@ class MapWalk:
     Raises Stopped when `watch` is up.
     """
 
-    def __init__(self, stages: Sequence[Stage], dim: int, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        dim: int,
+        watch: Watch | None = None,
+        workers: Workers | None = None,
+    ) -> None:
         self._stages, self._dim, self._watch = stages, dim, watch
+        self._workers = Workers() if workers is None else workers
         self._parents: list[IndexArray] = []
         self._bits: list[IndexArray] = []
 
@@ -92,15 +100,18 @@ class MapWalk:
         index, neurons = index[order], hinges[order] // per
         found, errors = np.empty((len(regions), size)), np.empty((2, len(regions)))
         block = max(1, _BLOCK // max(1, last.weight.shape[1] * size))
-        for start in range(0, len(known), block):
+
+        def fill(start: int, stop: int) -> None:
             if self._watch is not None:
                 self._watch.check()
-            low, high = np.searchsorted(index, [start, start + block])
+            low, high = np.searchsorted(index, [start, stop])
             cells = index[low:high] - start
             maps = self._rows_of_block(
-                layer, known[start : start + block], cells, neurons[low:high], found[low:high]
+                layer, known[start:stop], cells, neurons[low:high], found[low:high]
             )
             errors[:, low:high] = _row_errors(last, maps, cells, neurons[low:high])
+
+        self._workers.map(fill, self._workers.ranges(len(known), block))
         rows, (a_err, b_err) = np.empty_like(found), np.empty_like(errors)
         rows[order], a_err[order], b_err[order] = found, *errors
         if bends.breakpoints.any() or bends.breakpoint_errors.any():

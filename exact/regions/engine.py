@@ -20,6 +20,7 @@ from exact.geometry.budgets import Budget, Watch
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
 from exact.geometry.domains.flat import Ball
 from exact.geometry.domains.round import GreatCircle, GreatSphere, NormBall, Sphere
+from exact.geometry.workers import Workers
 from exact.networks.evaluation.required import require_network
 from exact.networks.layers import layers_in_front, norms_in, passes_a_norm_by
 from exact.networks.network import Network
@@ -312,8 +313,9 @@ class Job:
     """One call of partition: what to enumerate, where the filters run, when to stop.
 
     `limit` bounds the regions of a job whose budget bounds neither regions nor seconds. The clock
-    starts when the job is made; jobs that share a `watch` share it. Raises InvalidInput for what is
-    no device, budget, progress or limit.
+    starts when the job is made; jobs that share a `watch` share it. `threads` is how many threads
+    the engine may use, and never changes the result. Raises InvalidInput for what is no device,
+    budget, progress, limit or number of threads.
     """
 
     problem: Problem
@@ -322,10 +324,13 @@ class Job:
     progress: Progress | None = None
     limit: int | None = None
     shared: Watch | None = None
+    threads: int = 1
     watch: Watch = field(init=False)
+    workers: Workers = field(init=False)
 
     def __post_init__(self) -> None:
         self._check()
+        self.workers = Workers(self.threads)
         if self.budget.regions is not None or self.budget.seconds is not None:
             self.limit = None
         self.watch = self.shared = self.shared or Watch(self.budget.seconds, self.budget.bytes)

@@ -46,6 +46,7 @@ class JobOptions:
     from_block: int | None = None
     engine: str | None = None
     device: str = "cpu"
+    threads: int = 1
     limit: int | None = None
     budget_regions: int | None = None
     budget_seconds: float | None = None
@@ -201,6 +202,7 @@ def timed_partition(
             domain,
             engine=options.engine,
             device=options.device,
+            threads=options.threads,
             limit=options.limit,
             budget=budget,
             progress=count,

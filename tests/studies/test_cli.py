@@ -29,6 +29,7 @@ import torch
 import typer
 
 from exact import Box, InvalidInput, partition
+from exact.regions.polytopes.engines.skeleton import Skeleton
 from exact.sources import tensors, torch_modules, weight_files
 from studies import arguments, asking, cli, subjects
 from studies.cli import gathered
@@ -593,6 +594,20 @@ def test_every_domain_can_be_asked_for(call: Call, words: str, kind: str) -> Non
     assert "outcome  complete" in result.out
 
 
+def test_threads_reach_the_job_and_change_nothing(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, run = list[int](), Skeleton.run
+    monkeypatch.setattr(
+        Skeleton, "run", lambda engine, job: given.append(job.threads) or run(engine, job)
+    )
+    words = "partition moons-none --box -1 1 --engine skeleton"
+    shown = [call(f"{words} {more}") for more in ("", "--threads 1", "--threads 3")]
+    assert given == [1, 1, 3] and all((x.code, x.err) == (0, "") for x in shown)
+    digests = {line for x in shown for line in x.out.splitlines() if "digest" in line}
+    assert len(digests) == 1
+
+
 @pytest.mark.parametrize(
     "words", ["--box -1 1 --budget-regions 2", "--space --engine lp_tree --budget-seconds 0"]
 )
@@ -1018,6 +1033,7 @@ MISTAKES = [
     ),
     (None, "partition moons-none --box -1 1 --engine magic", "no such engine"),
     (None, "partition moons-none --box -1 1 --device tpu", "unknown device"),
+    (None, "partition moons-none --box -1 1 --threads 0", "not a number of threads; got 0"),
     (None, "partition moons-none --box -1 1 --from-block 7", "no such block"),
     (None, "partition moons-none --box -1 1 --budget-regions 0", "'--budget-regions': less than 1"),
     (

@@ -28,6 +28,7 @@ from exact import (
     partition,
 )
 from exact.check import Status
+from exact.errors import EngineDefect
 from exact.geometry.domains.base import FlatDomain
 from exact.kernels import plane_regions
 from exact.networks.layers import Block
@@ -221,6 +222,36 @@ def test_scaled_rows_change_nothing(power: int, monkeypatch: pytest.MonkeyPatch)
 def test_other_jobs_are_not_taken(network: Network, domain: FlatDomain) -> None:
     assert at_once(network, domain) is None
     assert partition(network, domain).outcome is Outcome.COMPLETE
+
+
+@pytest.mark.parametrize("domain", [RealSpace(2), HPolytope([[1, 0, 0], [0, 1, 0]])], ids=str)
+def test_weights_are_read_only_where_there_is_a_polygon(
+    domain: FlatDomain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = list[Network]()
+    monkeypatch.setattr(plane, "_values", read.append)
+    assert at_once(net((3,), 0), domain) is None and not read
+    assert at_once(net((3,), 0)) is None and len(read) == 1
+
+
+def test_a_cut_that_does_not_close_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    polygon = UNIT.flat().polygon
+    assert polygon is not None
+    mesh = plane_regions._begin(polygon.corners, polygon.rows)
+    mesh = plane_regions._with_lines(plane_regions._with_room(mesh, 4, 6), 5)
+    mesh.line[4], mesh.hinge[4] = polygon.rows[1], 0
+    mesh.line[4, 2] -= 0.5
+    # a line that, if its signs at the corners were true, never comes out of the square
+    signs = np.full((4, 1), plane_regions.MINUS, np.uint8)
+    assert plane_regions._cut(mesh, signs, 0, 0, 1, 4) == plane_regions.BROKEN
+    whole = plane_regions.cut_by_layers
+
+    def broken(*given: Any) -> Any:
+        return plane_regions.BROKEN, *whole(*given)[1:]
+
+    monkeypatch.setattr(plane_regions, "cut_by_layers", broken)
+    with pytest.raises(EngineDefect, match="a cut through a cell does not close"):
+        partition(net((3,), 0), UNIT)
 
 
 def test_linear_layers_in_front_of_the_last_hinge_are_not_taken() -> None:

@@ -472,6 +472,23 @@ def _point(x: int, y: int, far: tuple[int, int] = (0, 0)) -> Any:
     return SymbolicPoint((x, y, 1), far)
 
 
+def test_arrays_of_vertices_have_room_for_the_same_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel asks one of them, so that a shorter one would be written beyond its end."""
+    monkeypatch.setattr(edge_cutting, "_LARGE", 2**14)  # between the sizes of the arrays
+    network = generic(3, 20, 14)
+    job = Job(Problem(network, Box(-1, 1, dim=3)))
+    flat, bits = job.problem.flat, network.bits_per_layer
+    cutter = EdgeCutter(flat, bits, ExactVertices(network, flat), job.watch)
+    stages, points, maps = walks(network, job)
+    for number, layer in enumerate(network.hidden_layers):
+        cutter.cut_layer(number, layer, stages[number], points, maps)
+        rooms = {name: len(getattr(cutter.c, name)) for name in edge_cutting._OF_VERTICES}
+        rooms["twin"] >>= cutter._shift
+        assert {rooms.pop(name) for name in ("q", "qe", "touch")} == {1}
+        assert len(set(rooms.values())) == 1
+    assert len(cutter.c.base) > 2**10
+
+
 def test_a_face_that_does_not_close_is_a_defect() -> None:
     network, job = generic(3, 6), Job(Problem(generic(3, 6), Box(-1, 1, dim=3)))
     cutter = EdgeCutter(

@@ -4,7 +4,8 @@ cuts them. Longer than others: all that changes the arrays stands in one file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import inf
 from random import Random
 from typing import Any
@@ -19,6 +20,7 @@ from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.faces import SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.geometry.workers import Workers
 from exact.kernels import skeleton as kernel
 from exact.kernels.skeleton import Skeleton
 from exact.networks.layers import Layer
@@ -32,14 +34,23 @@ _UP, _LEAST = inflation(4096), LEAST_ROOT  # as in the kernel that reads these b
 _SHARP = 2.0**-40  # of a vertex known so well nothing is gained by its exact coordinates
 _BLOCK = 2**16  # pre-activations signed at a time: what a cache holds
 _LARGE = 2**27
+# vertices in a range that one thread takes; a hinge with more edges is cut in such ranges, whatever
+# the number of threads
+_RANGE = 2**12
 _TRIES = 16  # directions: an edge is perpendicular to a few of them at most
 _OF_VERTICES = (
     *("p", "q", "pe", "qe", "hinge", "plane", "base", "on", "zero", "up", "height", "slack"),
-    "touch",
+    *("touch", "link", "twin"),
 )
-_OF_HALVES = ("twin", "link")
 _OF_PLANES = ("row", "aerr", "berr", "anorm", "grain", "place")
 _OF_CELLS = ("start", "rows", "code")
+# what is read no more: behind the last cut, when all edges rise, and when the cells are read off
+_TO_CUT = ("link", "zero", "base", "cuts")
+_TO_RISE = (
+    *("row", "aerr", "berr", "anorm", "grain", "place", "pe", "qe", "height", "slack"),
+    *("start", "rows"),
+)
+_TO_READ = ("on", "up", "code", "table")
 Array = np.ndarray[Any, Any]
 Copies = list[tuple[int, int, bool]]  # (bit, the bit it follows, whether as its opposite)
 
@@ -55,9 +66,15 @@ class EdgeCutter:
     """
 
     def __init__(
-        self, flat: Flat, bits_per_layer: Sequence[int], exact: ExactVertices, watch: Watch
+        self,
+        flat: Flat,
+        bits_per_layer: Sequence[int],
+        exact: ExactVertices,
+        watch: Watch,
+        workers: Workers | None = None,
     ) -> None:
         self._flat, self._dim, self._exact, self._watch = flat, flat.dim, exact, watch
+        self._workers, self._range = Workers() if workers is None else workers, _RANGE
         self._shift = _shift(flat.dim)
         self._bits = tuple(bits_per_layer)
         self._words = max(1, (sum(self._bits) + 63) // 64)
@@ -81,7 +98,7 @@ class EdgeCutter:
         """
         d, layers, before = self._dim, *self._places()
         c = _arrays(d, self._bounded, layers, before)
-        c.n[kernel.SHIFT] = self._shift
+        c.n[kernel.SHIFT], c.n[kernel.MOST] = self._shift, self._range
         if box:
             forms: list[Form] = [(wall.coefficients, 0) for pair in box for wall in pair]
         else:
@@ -247,7 +264,7 @@ class EdgeCutter:
         codes, cells = self._full(words), len(words)
         if number > 0:
             parents = np.empty(cells, np.int64)
-            found = kernel.find_cells(self.c, number - 1, words, parents)
+            found = self._find_cells(number - 1, words, parents)
             require(found, "every cell lies in one in front of the last layer", number)
             start = bit0 - self._bits[number - 1]
             before = np.unpackbits(codes, axis=1, count=bit0)[:, start:]
@@ -268,11 +285,14 @@ class EdgeCutter:
         n, cells = self.c.n, self._number_cells()
         self._parents_from = int(n[kernel.CELL])
         n[kernel.CELL], n[kernel.LAYER] = self._cells, number
+        if number == len(self._bits):
+            self._give_back(_TO_RISE)
         self._room(cells=cells)
         c, first, stop = self.c, self._cells, self._cells + cells
         self._cells = stop
         words = np.empty((cells, self._words), np.uint64)
-        kernel.list_cells(c, words)
+        vertices = int(n[kernel.VERTICES])
+        self._each(kernel.list_cells, vertices, c, words)
         c.code[first:stop, :-1], c.code[first:stop, -1] = words, number
         c.rows[first:stop] = 0
         size = len(c.table)
@@ -361,7 +381,7 @@ class EdgeCutter:
         away, unused = (np.zeros((cells, self._words), np.uint64) for _ in range(2))
         apart = (c.on[:count] & ~c.own) | (c.own & ~c.touch[:count, : self._words])
         code = np.zeros(self._words, np.uint64)
-        found = kernel.list_signs(c._replace(on=apart), code, away, unused)
+        found = kernel.list_signs(c._replace(on=apart), code, away, unused, 0, count)
         self._watch.check()
         require(found, "the cells around a vertex are listed", number)
         c.raised[:] &= np.bitwise_and.reduce(away, axis=0)
@@ -401,16 +421,27 @@ class EdgeCutter:
         else:
             finite = ~(c.q[vertices].any(axis=1) | (c.qe[vertices] > 0))
         size = max(256, _BLOCK // max(1, bits))
+
+        def sign(part: IndexArray) -> None:
+            v, far = vertices[part], not finite[part[0]]
+            self._watch.check()
+            signs[part] = points.signs(
+                layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None
+            )
+
         for where in (np.flatnonzero(finite), np.flatnonzero(~finite)):
-            for start in range(0, len(where), size):
-                part = where[start : start + size]
-                v = vertices[part]
-                self._watch.check()
-                far = not finite[part[0]]
-                signs[part] = points.signs(
-                    layer, c.p[v], c.pe[v], c.q[v] if far else None, c.qe[v] if far else None
-                )
+            self._workers.map(
+                sign, [(where[low:high],) for low, high in self._workers.ranges(len(where), size)]
+            )
         return signs
+
+    def _each(self, loop: Callable[..., Any], count: int, *given: Any) -> list[Any]:
+        """What a loop of the kernel finds in every range of `count` vertices or cells."""
+        ranges = self._workers.ranges(count, 4 * self._range)
+        return self._workers.map(loop, [(*given, low, high) for low, high in ranges])
+
+    def _find_cells(self, layer: int, words: Array, out: IndexArray) -> bool:
+        return all(self._each(kernel.find_cells, len(words), self.c, layer, words, out))
 
     def _sign_by_maps(
         self, number: int, hinges: Array, signs: Array, maps: MapWalk, grain: float
@@ -425,7 +456,7 @@ class EdgeCutter:
             return
         vertices, back = np.unique(where, return_inverse=True)
         cells = np.empty(len(vertices), np.int64)
-        found = kernel.find_cells(c, number, c.on[vertices], cells)
+        found = self._find_cells(number, c.on[vertices], cells)
         require(found, "there is a cell around every vertex", number)
         bits = self._bits[number]
         keys = (cells - c.n[kernel.CELL])[back] * bits + hinges[column]
@@ -464,9 +495,7 @@ class EdgeCutter:
         """The rows of the hinges that may cut each cell in front of the layer."""
         c, cells, bits = self.c, len(codes), self._bits[number]
         plus, minus = (np.zeros((cells, self._words), np.uint64) for _ in range(2))
-        found = kernel.list_signs(c, np.zeros(self._words, np.uint64), plus, minus)
-        self._watch.check()
-        require(found, "the cells around a vertex are listed", number)
+        self._list_signs(number, plus, minus)
         regions, hinges = _set_bits(plus & minus, bit0, bits)
         self._room(planes=len(regions))
         c, first, cell0 = self.c, int(self.c.n[kernel.PLANES]), int(self.c.n[kernel.CELL])
@@ -484,22 +513,95 @@ class EdgeCutter:
         self._exact.add_hinges(first, number, regions, hinges, codes, bit0)
         c.n[kernel.PLANES] = first + len(regions)
 
+    def _list_signs(self, number: int, plus: Array, minus: Array) -> None:
+        """The signs at the vertices of all cells: every thread has a part of the vertices and its
+        own cells, which are put together at the end.
+        """
+        c, count, cells = self.c, int(self.c.n[kernel.VERTICES]), len(plus)
+        own = [(plus, minus)]
+        for _ in range(min(self._workers.threads, -(-count // self._range)) - 1):
+            if self._watch.has_room(2 * plus.nbytes):
+                own.append((np.zeros_like(plus), np.zeros_like(minus)))
+        each = self._workers.ranges(count, max(1, -(-count // len(own))))
+        code = np.zeros((len(own), self._words), np.uint64)
+        found = self._workers.map(
+            kernel.list_signs,
+            [(c, one, *sides, *ends) for one, sides, ends in zip(code, own, each, strict=False)],
+        )
+        self._watch.check()
+        require(all(found), "the cells around a vertex are listed", number)
+        for other in own[1:]:
+            for whole, part in zip((plus, minus), other, strict=True):
+                self._workers.map(
+                    lambda low, high, a=whole, b=part: np.bitwise_or(
+                        a[low:high], b[low:high], out=a[low:high]
+                    ),
+                    self._workers.ranges(cells, 16 * self._range),
+                )
+
     def _cut(self) -> None:
         c = self.c
         c.head[:], c.size[:] = -1, 0
         c.n[kernel.POSITION] = c.n[kernel.PHASE] = 0
         self.c = c._replace(alarm=self._watch.alarm)
+        del c  # else all arrays would be there twice when they have grown
         kernel.fill_buckets(self.c)
         while (why := kernel.cut(self.c)) != kernel.DONE:
             self._watch.check()
             if why == kernel.NEEDS_SIGNS:
-                self._settle()
+                self._settle(self.c.asked[: int(self.c.n[kernel.ASKED])])
+                self.c.n[kernel.ASKED] = 0
+            elif why == kernel.WIDE:
+                self._cut_wide()
             elif why == kernel.NEEDS_SPACE:
                 self._room(vertices=int(self.c.n[kernel.NEED]))
             else:
-                raise EngineDefect(
-                    "the faces of a cell do not close", value=int(self.c.n[kernel.POSITION])
-                )
+                self._require_closed(False)
+
+    def _require_closed(self, closed: bool) -> None:
+        require(closed, "the faces of a cell close", int(self.c.n[kernel.POSITION]))
+
+    def _cut_wide(self) -> None:
+        """Cut by a hinge of many edges, in ranges of them that no thread changes."""
+        n = self.c.n
+        place, first, count = (int(n[k]) for k in (kernel.POSITION, kernel.FIRST, kernel.COUNT))
+        made = self._workers.map(
+            self._new_vertices,
+            [(place, first, *ends) for ends in self._workers.ranges(count, self._range)],
+        )
+        self._watch.check()
+        self._require_closed(all(why in (kernel.DONE, kernel.NEEDS_SIGNS) for why, _, _ in made))
+        n[kernel.VERTICES] = first + count
+        n[kernel.FILTERED] += sum(filtered for _, filtered, _ in made)
+        self._settle(np.concatenate([asked for _, _, asked in made]))
+        c, stop = self.c, first + count
+        ranges = [(first + a, first + b) for a, b in self._workers.ranges(count, self._range)]
+        given = (c.hinge, c.twin, self._shift, first, stop, place)
+        self._require_closed(
+            all(self._workers.map(kernel.joined, [(*given, *ends) for ends in ranges]))
+        )
+        self._workers.map(kernel.later_cuts, [(c, place, *ends) for ends in ranges])
+        kernel.enter_cuts(c, first, stop)
+        n[kernel.PHASE] = 0
+        n[kernel.POSITION] += 1
+
+    def _new_vertices(
+        self, place: int, first: int, low: int, high: int
+    ) -> tuple[int, int, IndexArray]:
+        """Cut edges `low`, ..., `high` - 1 of the list: why that ended, how many signs floats
+        decided, and those that they left open.
+        """
+        c, n, asked = self.c, self.c.n.copy(), list[IndexArray]()
+        n[kernel.AT], n[kernel.COUNT], n[kernel.VERTICES] = low, high, first + low
+        n[kernel.FILTERED] = n[kernel.ASKED] = 0
+        names = ("scratch", "lines", "asked")
+        own = c._replace(n=n, **{name: np.empty_like(getattr(c, name)) for name in names})
+        while True:
+            why = int(kernel.new_vertices(own, place))
+            asked.append(own.asked[: n[kernel.ASKED]].copy())
+            n[kernel.ASKED] = 0
+            if why != kernel.NEEDS_SIGNS or n[kernel.AT] == high:
+                return why, int(n[kernel.FILTERED]), np.concatenate(asked)
 
     def _touches(self, vertex: int, place: int) -> None:
         """Note that a vertex lies on a hinge that does not go through it."""
@@ -520,10 +622,9 @@ class EdgeCutter:
         for hinge in self.c.hinge[:count].T.astype(np.int64):
             touch[each, hinge >> 6] |= np.uint64(1) << (hinge & 63).astype(np.uint64)
 
-    def _settle(self) -> None:
-        """Decide the signs asked for exactly."""
-        c, count = self.c, int(self.c.n[kernel.ASKED])
-        questions = c.asked[:count].tolist()
+    def _settle(self, asked: IndexArray) -> None:
+        """Decide exactly the signs at vertices (first column) of planes (second column)."""
+        c, questions = self.c, asked.tolist()
         for vertex, plane in questions:
             self._watch.check()
             sign = self._exact.sign(vertex, plane)
@@ -536,8 +637,7 @@ class EdgeCutter:
         for vertex in {vertex for vertex, _ in questions}:
             if c.pe[vertex] > _SHARP * (1.0 + np.abs(c.p[vertex]).max()):
                 self._refresh(vertex)
-        self._settled += count
-        c.n[kernel.ASKED] = 0
+        self._settled += len(questions)
 
     # ---- room
 
@@ -552,31 +652,50 @@ class EdgeCutter:
                 value=f"{used + vertices:,} vertices",
                 remedy="cut a smaller domain, or use engine='lp_tree', which keeps none",
             )
-        changes = dict[str, Array]()
-        idle = {"q", "qe"} if self._bounded else set[str]()
-        idle |= set() if self.c.n[kernel.TOUCHED] else {"touch"}
         if vertices > len(c.cuts):
-            changes["cuts"] = np.zeros(2 * vertices, np.int32)
+            self.c = c._replace(cuts=np.zeros(2 * vertices, np.int32))
+        del c
+        grown = dict[str, tuple[Array, int, int]]()
         for names, count, more in (
             (_OF_VERTICES, used, vertices),
-            (_OF_HALVES, used << self._shift, vertices << self._shift),
-            (_OF_PLANES, int(c.n[kernel.PLANES]), planes),
+            (_OF_PLANES, int(self.c.n[kernel.PLANES]), planes),
             (_OF_CELLS, self._cells, cells),
         ):
-            for name in names:
-                array = getattr(c, name)
-                if len(array) >= count + more or name in idle:
-                    continue
-                if not self._watch.has_room(count * array.itemsize * array[:1].size):
-                    raise Stopped
-                # what is not yet used costs nothing, copies do
-                factor = 2 if array.nbytes > _LARGE else 4
-                size = max(factor * len(array), count + more)
-                grown = np.empty((size, *array.shape[1:]), array.dtype)
-                grown[:count] = array[:count]
-                changes[name] = grown
-        if changes:
-            self.c = c._replace(**changes)
+            grown |= self._longer(names, count, more) if more else {}
+        self._grow(grown)
+
+    def _longer(
+        self, names: Sequence[str], count: int, more: int
+    ) -> dict[str, tuple[Array, int, int]]:
+        """Arrays of one length with no room for so many more rows beside those in use, and what
+        has to be in use and how long they have to be: one length again, as the kernel asks one of
+        them whether there is room.
+        """
+        idle = {*(("q", "qe") if self._bounded else ())}
+        idle |= set() if self.c.n[kernel.TOUCHED] else {"touch"}
+        every = {name: getattr(self.c, name) for name in names if name not in idle}
+        # rows of a vertex in `twin`; arrays that were given back stay away
+        rows = {name: 1 << self._shift if name == "twin" else 1 for name in every}
+        lengths = [len(array) // rows[name] for name, array in every.items() if len(array)]
+        if min(lengths) >= count + more:
+            return {}
+        # what is not yet used costs nothing, copies do
+        factor = 2 if max(array.nbytes for array in every.values()) > _LARGE else 4
+        size, found = max(factor * min(lengths), count + more), {}
+        for name, array in every.items():
+            if not self._watch.has_room(count * rows[name] * array.itemsize * array[:1].size):
+                raise Stopped
+            if len(array):
+                found[name] = array, count * rows[name], size * rows[name]
+        return found
+
+    def _grow(self, grown: dict[str, tuple[Array, int, int]]) -> None:
+        """Replace arrays by longer ones: a few at a time, so that only these are there twice."""
+        names = list(grown)
+        for low, high in self._workers.ranges(len(names), self._workers.threads):
+            copies = self._workers.map(_longer, [grown.pop(name) for name in names[low:high]])
+            self.c = self.c._replace(**dict(zip(names[low:high], copies, strict=True)))
+            del copies
 
     # ---- reading
 
@@ -593,10 +712,16 @@ class EdgeCutter:
 
     def _rises(self, direction: tuple[int, ...]) -> bool:
         """Set for every edge where it rises; False where one is perpendicular to the direction."""
-        c, unsure = self.c, np.empty(2**10, np.int64)
+        c, count = self.c, int(self.c.n[kernel.VERTICES])
         along = np.array(direction, np.float64)
-        while (count := kernel.rising(c, along, unsure)) > len(unsure):
-            unsure = np.empty(count, np.int64)
+        self._each(kernel.set_heights, count, c, along)
+
+        def rising(low: int, high: int) -> IndexArray:
+            found = np.empty((high - low) << self._shift, np.int64)
+            return found[: kernel.rising(c, found, low, high)].copy()
+
+        unsure = np.concatenate(self._each(rising, count))
+        count = int(kernel.rising_by_rows(c, along, unsure))
         self._signed += int(c.n[kernel.VERTICES]) * self._dim - count
         for half in unsure[:count].tolist():
             self._watch.check()
@@ -643,6 +768,7 @@ class EdgeCutter:
 
     def codes(self) -> ByteArray:
         """The packed codes of the cells."""
+        self._give_back(_TO_CUT)
         words = self._list_cells(len(self._bits))
         if not self.c.n[kernel.TOUCHED]:
             return self._full(words)
@@ -653,11 +779,29 @@ class EdgeCutter:
 
     def pairs(self) -> IndexArray:
         """Every two cells that share a facet."""
-        pairs = np.empty((int(kernel.count_pairs(self.c)), 2), np.int64)
-        found = kernel.list_pairs(self.c, np.zeros(self._words, np.uint64), pairs)
+        c, count = self.c, int(self.c.n[kernel.VERTICES])
+        counts = self._each(kernel.count_pairs, count, c)
+        ends = np.cumsum([0, *counts]).tolist()
+        pairs = np.empty((ends[-1], 2), np.int32)
+        parts = [pairs[a:b] for a, b in pairwise(ends)]
+        code = np.zeros((len(parts), self._words), np.uint64)
+        ranges = self._workers.ranges(count, 4 * self._range)
+        given: list[tuple[Any, ...]] = [
+            (c, one, part, *ends) for one, part, ends in zip(code, parts, ranges, strict=True)
+        ]
+        found = self._workers.map(kernel.list_pairs, given)
         self._watch.check()
-        require(found, "a facet lies between two cells", len(pairs))
-        return pairs if self.slivers is None else self.slivers.pairs(pairs)
+        require(all(found), "a facet lies between two cells", len(pairs))
+        if self.slivers is not None:
+            pairs = self.slivers.pairs(pairs)
+        self._give_back(_TO_READ)
+        return pairs
+
+    def _give_back(self, names: Sequence[str]) -> None:
+        """Free arrays that nothing reads any more."""
+        self.c = self.c._replace(**{name: getattr(self.c, name)[:0].copy() for name in names})
+        if self.slivers is not None:
+            self.slivers.c = self.c
 
     def corners(self, region: int, code: ByteArray) -> IndexArray:
         """The vertices of a cell, given its full code: those reached from the lowest one."""
@@ -725,7 +869,7 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         hinge=np.zeros((vertices, dim), i4),
         plane=np.zeros((vertices, dim), i4),
         twin=np.full(vertices << _shift(dim), -1, i4),
-        link=np.zeros(vertices << _shift(dim), i4),
+        link=np.zeros((vertices, 2 * dim), i4),
         base=np.zeros(vertices, i4),
         on=np.zeros((vertices, words), u8),
         zero=np.zeros((vertices, words), u8),
@@ -757,6 +901,13 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         raised=np.zeros(words, u8),
         alarm=np.zeros(1, np.int64),
     )
+
+
+def _longer(array: Array, used: int, size: int) -> Array:
+    """A copy of the rows in use with room for `size`."""
+    grown = np.empty((size, *array.shape[1:]), array.dtype)
+    grown[:used] = array[:used]
+    return grown
 
 
 def _normed(

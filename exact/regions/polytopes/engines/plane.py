@@ -15,6 +15,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.numbers import FloatArray
+from exact.errors import EngineDefect
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Flat
@@ -39,13 +40,14 @@ _FEW_HINGES, _SMALL = 200, 2**15
 def cells_by_one_call(job: Job) -> FlatCells | None:
     """The cells of a job in the plane, or None where the general engine has to do it: other
     networks and domains, a sign that floats leave open, more cells than a call without a pause
-    should make.
+    should make. Raises EngineDefect where a cut does not close, which no proved signs can cause.
     """
-    values = _values(job.network) if _is_wanted(job) else None
-    polygon = None if values is None else job.problem.flat.polygon
+    flat, network = job.problem.flat, job.network
+    # first the polygon: weights are copied only where there is one to cut
+    polygon = flat.polygon if _is_wanted(job) else None
+    values = None if polygon is None else _values(network)
     if values is None or polygon is None:
         return None
-    flat, network = job.problem.flat, job.network
     rows, norms = flat.float_state
     for most in _limits(job):
         why, mesh, codes, first, begins = plane_regions.cut_by_layers(
@@ -53,6 +55,8 @@ def cells_by_one_call(job: Job) -> FlatCells | None:
         )
         if why != plane_regions.FULL:
             break
+    if why == plane_regions.BROKEN:
+        raise EngineDefect("a cut through a cell does not close", value=f"{len(values[1])} layers")
     if why != plane_regions.DONE:
         return None
     cut = PlaneCut(network, flat, polygon.walls, mesh, codes, first, begins)

@@ -157,14 +157,14 @@ def _enumerated(job: Job, flat: Flat) -> tuple[FlatCells, bool]:
     exact = ExactVertices(network, flat)
     few = job.most is not None and job.most < _PART
     try:
-        cutter = EdgeCutter(flat, network.bits_per_layer, exact, job.watch)
+        cutter = EdgeCutter(flat, network.bits_per_layer, exact, job.watch, job.workers)
         cutter.most = _SPARE + _TIMES * job.most if job.most is not None and few else None
         if not cutter.inside_walls():
             return _empty(network, flat), False
         walk = balanced(stages(network, flat))
     except Stopped:
         return no_cells(network.hinge_count), True
-    points, maps = PointWalk(walk, job.device), MapWalk(walk, flat.dim, job.watch)
+    points, maps = PointWalk(walk, job.device), MapWalk(walk, flat.dim, job.watch, job.workers)
     try:
         every = zip(network.hidden_layers, walk, denominators(walk), strict=True)
         for number, (layer, stage, grain) in enumerate(every):

@@ -27,7 +27,7 @@ class Slivers:
     """
 
     def __init__(self, c: Skeleton, cells: int, watch: Watch) -> None:
-        self._c, self._watch, count = c, watch, int(c.n[VERTICES])
+        self.c, self._watch, count = c, watch, int(c.n[VERTICES])
         self._dim = c.hinge.shape[1]
         self._code = np.zeros(c.on.shape[1], np.uint64)
         self._common = np.zeros(c.touch.shape[1], np.uint64)
@@ -56,13 +56,13 @@ class Slivers:
         opposite = [(bit, leader) for bit, leader, flips in copies if flips]
         if not opposite:
             return
-        words = self._c.on.shape[1]
+        words = self.c.on.shape[1]
         wanted, seen = np.zeros(words, np.uint64), np.zeros(len(self._found), np.int64)
         for _, leader in opposite:
             wanted[leader >> 6] |= np.uint64(1 << ((leader ^ 7) & 63))
         vanish = np.zeros((len(self._dimension), words), np.uint64)
         closed = kernel.common_hinges(
-            self._c, self._code, self._common, self._found, seen, wanted, vanish
+            self.c, self._code, self._common, self._found, seen, wanted, vanish
         )
         self._done(closed)
         for bit, leader in opposite:
@@ -73,7 +73,7 @@ class Slivers:
         """Whether the limit of the facet with these vertices has dimension d - 1."""
         points = vertices.astype(np.int64)
         return bool(
-            kernel.dimension(self._c.touch, points, len(points), self._common) == self._dim - 1
+            kernel.dimension(self.c.touch, points, len(points), self._common) == self._dim - 1
         )
 
     def pairs(self, pairs: IndexArray) -> IndexArray:
@@ -82,7 +82,7 @@ class Slivers:
         """
         full, seen = np.zeros(len(pairs), bool), np.zeros(len(self._found), np.int64)
         closed = kernel.full_facets(
-            self._c, pairs, self._dimension, self._code, self._common, self._found, seen, full
+            self.c, pairs, self._dimension, self._code, self._common, self._found, seen, full
         )
         self._done(closed)
         links = np.full((len(self._dimension), 2), -1, np.int64)
@@ -91,4 +91,5 @@ class Slivers:
         require(count >= 0, "a cell between two hinges has two sides", len(pairs))
         place = np.full(len(self._dimension), -1, np.int64)
         place[self.kept] = np.arange(len(self.kept))
-        return place[joined[:count]]
+        found: IndexArray = place[joined[:count]].astype(np.int32)
+        return found
