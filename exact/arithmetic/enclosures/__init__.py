@@ -1,1 +1,1 @@
-"""Floats with proved error bounds: how they are rounded, arrays of balls, and the libraries of these."""
+"""Floats with proved error bounds: how they are rounded, arrays of balls, their libraries."""
