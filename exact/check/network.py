@@ -118,10 +118,12 @@ class Layer:
     def image(self, column: Integers, one: int) -> Integers:
         """`weight column + one bias`; of a column that is nearly all zero by its other entries."""
         weight = self.weight
-        if len(column) > _LONG and column.count(0) * 8 > len(column) * 7:
+        if column.count(0) * 8 > len(column) * 7:
             there = [(i, x) for i, x in enumerate(column) if x]
             found = [0] * len(weight)
-            for i, x in there:
+            for i, x in there[:1]:
+                found = [row[i] * x for row in weight]
+            for i, x in there[1:]:
                 found = [y + row[i] * x for y, row in zip(found, weight, strict=True)]
         else:
             found = [sum_of_products(row, column) for row in weight]
@@ -138,7 +140,6 @@ class Layer:
 IDENTITY = Activation(1, [], [(1, 0)])
 
 
-_LONG = 32  # entries, up to which zeros are not counted
 _LEAST_NORMAL = Fraction(1, 2**1022)
 _SMALL, _GREAT = Fraction(1, 2**1000), 2.0**1000
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exact.check.kinds.flat_domains import Domain
-from exact.check.network import Layer, Network, sum_of_products
+from exact.check.functions.flat_domains import Domain
+from exact.check.network import Layer, Network
 from exact.check.records import Integers
 
 Columns = list[Integers]
@@ -62,7 +62,7 @@ class Walk:
     constant 1 among its outputs.
     """
 
-    def __init__(self, network: Network, domain: Domain) -> None:
+    def __init__(self, network: Network, domain: Domain, outputs: bool = True) -> None:
         self.hinges, self.dim = network.hinges, domain.dim
         self._units = [[int(i == k) for i in range(self.dim)] for k in range(self.dim + 1)]
         self._places, one, first = list[_Place](), 1, 0
@@ -77,26 +77,29 @@ class Walk:
                 first += len(layer.bends) * len(layer.weight)
                 one *= unit
         self.one = one
-        smooth = [k for k, place in enumerate(self._places) if not place.layer.pieces]
-        if smooth:
-            del self._places[smooth[0] + 1 :]  # only signs are known from there on
-        self._has_outputs = not smooth
+        self._bent = [k for k, place in enumerate(self._places) if place.layer.bends]
+        self._has_outputs = outputs and not network.is_smooth
+        if not self._has_outputs:  # of a smooth layer, the last one, only signs are known
+            del self._places[max(self._bent, default=-1) + 1 :]
 
     def begin(self, code: int) -> Forms:
         """The functions of a code, from the first layer on."""
         return self._anew([], self._pieces_of(code))
 
-    def step(self, forms: Forms, code: int) -> Forms:
-        """The functions of another code, from those of one with nearly the same bits."""
-        pieces, inputs, changes = self._pieces_of(code), list[Columns](), list[_Change]()
-        for k, (place, old) in enumerate(zip(self._places, forms.inputs, strict=True)):
-            if place.outside == k - 1:
-                changes = [c._replace(outside=c.along) for c in changes]
-            changes = [_through(place.layer, c) for c in changes]
+    def step(self, forms: Forms, code: int, flips: Integers) -> Forms:
+        """The functions of another code, from those of one that differs from it in `flips`."""
+        pieces, first = self._pieces_after(forms.pieces, code, flips)
+        inputs, changes = forms.inputs[:first], list[_Change]()
+        for k in range(first, len(self._places)):
+            place, old = self._places[k], forms.inputs[k]
+            if changes:
+                if place.outside == k - 1:
+                    changes = [c._replace(outside=c.along) for c in changes]
+                changes = [_through(place.layer, c) for c in changes]
             inputs.append(_changed(old, changes))
-            if place.layer.pieces and not place.layer.activation.is_identity:
+            if changes and place.layer.pieces and not place.layer.activation.is_identity:
                 changes = [_bent(place.layer, c, pieces[k]) for c in changes]
-            if pieces[k] != forms.pieces[k]:
+            if pieces[k] is not forms.pieces[k]:
                 changes += _new_changes(place, old, forms.pieces[k], pieces[k])
                 if len(changes) > self.dim + 1:
                     return self._anew(inputs, pieces)
@@ -105,24 +108,31 @@ class Walk:
         outputs = _changed(forms.outputs, changes) if self._has_outputs else []
         return Forms(inputs, pieces, outputs)
 
-    def hinge_columns(self, forms: Forms, known: Forms | None = None) -> list[tuple[int, Columns]]:
-        """The functions of the hinges, layer by layer behind the number of the first; those of
-        layers that are the same object in `known` are left out.
+    def _pieces_after(
+        self, pieces: list[Integers], code: int, flips: Integers
+    ) -> tuple[list[Integers], int]:
+        """The pieces of a code, from those of one that differs from it in `flips`, and the first
+        layer in which one is another.
         """
-        found = list[tuple[int, Columns]]()
-        for k, (place, columns) in enumerate(zip(self._places, forms.inputs, strict=True)):
-            if place.layer.bends and not (known and known.inputs[k] is columns):
-                found.append((place.first, _hinges(place, columns)))
-        return found
+        found, first = list(pieces), len(self._places)
+        for hinge in flips:
+            k = next(k for k in reversed(self._bent) if self._places[k].first <= hinge)
+            begin, count = self._places[k].first, len(self._places[k].layer.bends)
+            j = (hinge - begin) // count
+            if found[k] is pieces[k]:
+                found[k], first = list(pieces[k]), min(first, k)
+            own = code >> (self.hinges - begin - count * (j + 1)) & ((1 << count) - 1)
+            found[k][j] = own.bit_count()
+        return found, first
+
+    def hinge_columns(self, forms: Forms) -> list[Columns]:
+        """The functions of the hinges, layer by layer."""
+        return [_hinges(self._places[k], forms.inputs[k]) for k in self._bent]
 
     def hinge(self, forms: Forms, number: int) -> Integers:
         """The function of one hinge."""
-        place, columns = next(
-            (p, c)
-            for p, c in zip(reversed(self._places), reversed(forms.inputs), strict=True)
-            if p.layer.bends and p.first <= number
-        )
-        bends = place.layer.bends
+        k = next(k for k in reversed(self._bent) if self._places[k].first <= number)
+        place, columns, bends = self._places[k], forms.inputs[k], self._places[k].layer.bends
         j, b = divmod(number - place.first, len(bends))
         found = [place.layer.unit * column[j] for column in columns]
         found[-1] -= bends[b] * place.one
@@ -185,10 +195,7 @@ def _hinges(place: _Place, columns: Columns) -> Columns:
 
 def _through(layer: Layer, change: _Change) -> _Change:
     """A change behind the weights."""
-    along = change.along
-    if not any(along):
-        return change._replace(along=[0] * len(layer.weight))
-    return change._replace(along=[sum_of_products(row, along) for row in layer.weight])
+    return change._replace(along=layer.image(change.along, 0))
 
 
 def _bent(layer: Layer, change: _Change, pieces: Integers) -> _Change:

@@ -17,14 +17,13 @@ two cells, or to one and to the edge of the domain; codes are distinct. So the h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
 
+from exact.check.functions.flat_domains import Domain, read_map, sign
 from exact.check.functions.forms import Columns, Forms, Walk
-from exact.check.kinds.flat_domains import Domain, read_map, sign
-from exact.check.network import Network
+from exact.check.network import Network, sum_of_products
 from exact.check.records import (
     Claim,
     Integers,
@@ -37,7 +36,7 @@ from exact.check.records import (
     written_code,
 )
 
-_Rows = list[Integers]  # of functions: d coefficients, the multiple of K, the constant
+_Rows = list[Integers]  # of functions: d coefficients, the constant, perhaps a multiple of K
 
 
 @dataclass
@@ -73,7 +72,7 @@ class _Complex:
 
     def __init__(self, network: Network, domain: Domain, claim: Claim) -> None:
         self.network, self.domain, self.claim = network, domain, claim
-        self.walk, self.vertices = Walk(network, domain), _Vertices()
+        self.walk, self.vertices = Walk(network, domain, claim.maps), _Vertices()
         self.lattice = [_Lattice() for _ in range(domain.dim)]
         self.owners, self.way = dict[int, int](), list[tuple[int, Forms]]()
         self.sides = _sides(domain)
@@ -124,10 +123,11 @@ class _Complex:
             raise Rejected(f"{place}: goes back by {back} of {len(self.way)} cells")
         del self.way[len(self.way) - back :]
         code, forms = self.way[-1]
-        for hinge in indices(get(record, "flips", list, place), hinges, f"{place}, flips"):
+        flips = indices(get(record, "flips", list, place), hinges, f"{place}, flips")
+        for hinge in flips:
             code ^= 1 << (hinges - 1 - hinge)
         self.claim.add_new({"code": written_code(code, hinges)}, hinges, place)
-        return code, self.walk.step(forms, code)
+        return code, self.walk.step(forms, code, flips)
 
     # ---- vertices
 
@@ -143,44 +143,37 @@ class _Complex:
         self._look(point, code, forms, place)
 
     def _row(self, name: int, forms: Forms) -> Integers:
-        """The function of a constraint: coefficients, the multiple of K, the constant."""
+        """The function of a constraint: coefficients, the constant, and where there is a cube the
+        multiple of K.
+        """
         hinges, walls = self.network.hinges, self.domain.walls
-        if name < hinges:
-            *slopes, offset = self.walk.hinge(forms, name)
-        elif name < hinges + len(walls):
-            *slopes, offset = walls[name - hinges]
-        else:
+        if name >= hinges + len(walls):
             return self.sides[name - hinges - len(walls)]
-        return [*slopes, 0, offset]
+        own = self.walk.hinge(forms, name) if name < hinges else walls[name - hinges]
+        return [*own, 0] if self.sides else own
 
     def _look(self, vertex: Values, code: int, forms: Forms, place: str) -> None:
-        """The signs of all constraints at a vertex."""
-        finite, infinite, scale = [
-            *(list(vertex[: self.domain.dim]), list(vertex[self.domain.dim : -1])),
-            vertex[-1],
-        ]
-        point, far = [*finite, scale], [*infinite, 0] if any(infinite) else []
-        hinges = self.network.hinges
-        positive = negative = 0
-        tight = list[int]()
-        for first, columns in self.walk.hinge_columns(forms):
-            for k, value in enumerate(_values(columns, point, far), first):
-                if value > 0:
-                    positive |= 1 << (hinges - 1 - k)
-                elif value < 0:
-                    negative |= 1 << (hinges - 1 - k)
-                else:
-                    tight.append(k)
+        """The signs of all constraints at a vertex `x, x0`, or `p, x0, q` for (p + K q) / x0."""
+        dim, hinges = self.domain.dim, self.network.hinges
+        point, far = list(vertex[: dim + 1]), list(vertex[dim + 1 :])
+        values = list[int]()
+        for columns in self.walk.hinge_columns(forms):
+            values += _values(columns, point, far)
+        positive = int("".join(["1" if x > 0 else "0" for x in values]) or "0", 2)
+        tight = [k for k, x in enumerate(values) if not x]
+        negative = ((1 << hinges) - 1) ^ positive
+        for k in tight:
+            negative ^= 1 << (hinges - 1 - k)
         if (positive & ~code) or (negative & code):
             raise Rejected(f"{place}: a hinge has not there the sign that the code says")
-        columns = [infinite, finite] if far else [finite]
-        ones = [0, scale] if far else [scale]
-        for k, values in enumerate(self.domain.constraints(columns, ones), hinges):
-            side = sign(values)
+        is_far = any(far)
+        columns = [far, point[:-1]] if is_far else [point[:-1]]
+        for k, both in enumerate(self.domain.constraints(columns, [0, point[-1]][not is_far :])):
+            side = sign(both)
             if side < 0:
-                raise Rejected(f"{place}: outside the domain, at wall {k - hinges}")
+                raise Rejected(f"{place}: outside the domain, at wall {k}")
             if not side:
-                tight.append(k)
+                tight.append(hinges + k)
         self.vertices.positive.append(positive)
         self.vertices.negative.append(negative)
         self.vertices.tight.append(tuple(tight))
@@ -198,11 +191,13 @@ class _Complex:
             for k in self.vertices.tight[v]:
                 at.setdefault(k, []).append(v)
         sets = {tuple(on) for on in at.values() if dim <= len(on) < len(corners)}
+        if sum(map(len, sets)) > dim * len(corners):  # else every vertex lies in dim of them
+            sets = {part for part in sets if not any(set(part) < set(other) for other in sets)}
         found, odd = list[int](), set[int]()
         for part in sets:
-            if not any(len(other) > len(part) and set(other).issuperset(part) for other in sets):
-                found.append(self._face(part, dim - 1, place))
-                odd ^= self.lattice[dim - 1].boundary[found[-1]]
+            number = self._face(part, dim - 1, place)
+            found.append(number)
+            odd ^= self.lattice[dim - 1].boundary[number]
         if odd or not found:
             raise Rejected(f"{place}: the boundary of a {dim}-face in it is not closed")
         return frozenset(found)
@@ -250,70 +245,73 @@ def _sides(domain: Domain) -> _Rows:
     if not domain.cube:
         return []
     units = [[int(i == k) for i in range(domain.dim)] for k in range(domain.dim)]
-    return [[*(s * x for x in unit), 1, 0] for unit in units for s in (-1, 1)]
+    return [[*(s * x for x in unit), 0, 1] for unit in units for s in (-1, 1)]
 
 
 def _values(columns: Columns, point: Integers, far: Integers) -> Integers:
     """Functions at a point, or far out, where the multiple of K is not zero."""
     found = _combined(columns, point)
-    if not far:
+    if not any(far):
         return found
-    return [x or y for x, y in zip(_combined(columns, far), found, strict=True)]
+    return [x or y for x, y in zip(_combined(columns[:-1], far), found, strict=True)]
 
 
-def _combined(columns: Columns, factors: Sequence[int]) -> Integers:
+def _combined(columns: Columns, factors: Integers) -> Integers:
     if len(factors) == 3:
         x, y, z = factors
         return [x * a + y * b + z * c for a, b, c in zip(*columns, strict=True)]
-    total = [0] * len(columns[0])
-    for column, x in zip(columns, factors, strict=True):
-        if x:
-            total = [t + x * a for t, a in zip(total, column, strict=True)]
-    return total
+    if len(factors) == 4:
+        x, y, z, w = factors
+        return [x * a + y * b + z * c + w * d for a, b, c, d in zip(*columns, strict=True)]
+    return [sum_of_products(row, factors) for row in zip(*columns, strict=True)]
 
 
 def _meet(rows: _Rows, dim: int, place: str) -> Values:
-    """The one point at which functions vanish, `(p + K q) / x0`, as p, q, x0 without common factor:
-    elimination without fractions, by the first rows that are independent.
+    """The one point at which functions vanish, `(p + K q) / x0`, as p, x0 and, where there is a
+    cube, q, without common factor.
     """
     if dim == 2 and len(rows) == 2:
         point = _crossing(*rows)
     else:
         point = _eliminated(rows, dim)
-    if not point[-1]:
+    if not point or not point[dim]:
         raise Rejected(f"{place}: the constraints do not meet in one point")
-    divisor = gcd(*point) if point[-1] > 0 else -gcd(*point)
+    divisor = gcd(*point) if point[dim] > 0 else -gcd(*point)
     return tuple(x // divisor for x in point)
 
 
 def _crossing(first: Integers, second: Integers) -> Integers:
     """Where two lines meet."""
-    (a, b, p, e), (c, d, q, f) = first, second
-    far = [b * q - d * p, c * p - a * q] if p or q else [0, 0]
-    return [b * f - d * e, c * e - a * f, *far, a * d - b * c]
+    a, b, e, *p = first
+    c, d, f, *q = second
+    far = [[b * v - d * u, c * u - a * v] for u, v in zip(p, q, strict=True)]
+    return [b * f - d * e, c * e - a * f, a * d - b * c, *(x for pair in far for x in pair)]
 
 
 def _eliminated(rows: _Rows, dim: int) -> Integers:
-    """The point, with 0 behind it where rows do not determine one (Bareiss' elimination)."""
-    done, before = list[tuple[int, Integers]](), 1
+    """Where functions vanish, by elimination without fractions of the first ones that are
+    independent (Bareiss); nothing where they do not determine a point.
+    """
+    done = list[tuple[int, Integers]]()
     for given in rows:
         row, last = given, 1
         for column, pivot in done:
-            lead = row[column]
-            row = [(pivot[column] * x - lead * y) // last for x, y in zip(row, pivot, strict=True)]
-            last = pivot[column]
+            lead, top = row[column], pivot[column]
+            row = [(top * x - lead * y) // last for x, y in zip(row, pivot, strict=True)]
+            last = top
         column = next((k for k in range(dim) if row[k]), -1)
         if column >= 0:
             done.append((column, row))
-            before = row[column]
         if len(done) == dim:
             break
     if len(done) < dim:
-        return [0]
-    point = [[0, 0] for _ in range(dim)]  # multiples of K, and constants, over the last pivot
-    for i, (column, row) in reversed(list(enumerate(done))):
-        for part in range(2):
-            rest = -row[dim + part] * before
-            rest -= sum(row[c] * point[c][part] for c, _ in done[i + 1 :])
-            point[column][part] = rest // row[column]
-    return [*(p[1] for p in point), *(p[0] for p in point), before]
+        return []
+    scale = done[-1][1][done[-1][0]]
+    parts = list[Integers]()
+    for part in range(dim, len(rows[0])):  # the constants, and the multiples of K
+        point = [0] * dim
+        for column, row in reversed(done):
+            rest = row[part] * scale + sum_of_products(row[:dim], point)
+            point[column] = -rest // row[column]
+        parts.append(point)
+    return [*parts[0], scale, *(x for point in parts[1:] for x in point)]

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from exact.check.kinds.flat_domains import Domain, is_positive, read_map, sign, walk
+from exact.check.functions.flat_domains import Domain, is_positive, read_map, sign, walk
 from exact.check.network import Network, coprime, dot
 from exact.check.records import (
     Claim,

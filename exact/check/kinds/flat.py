@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from exact.check.functions.flat_domains import Domain, is_positive, read_map, sign, walk
 from exact.check.kinds.boxes import Box
-from exact.check.kinds.flat_domains import Domain, is_positive, read_map, sign, walk
 from exact.check.network import Network, coprime, dot
 from exact.check.records import (
     FORMAT,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -118,11 +119,12 @@ class NamedVertices:
     def _names(self) -> list[list[int]]:
         """The constraints that are named for every facet."""
         owners, inner = self._owners, self._owners[:, 1] >= 0
-        flips = self.codes[owners[inner, 0]] ^ self.codes[owners[inner, 1]]
-        first = np.unpackbits(flips, axis=1, count=self.hinges).argmax(axis=1)
         found: list[list[int]] = [[] for _ in range(len(owners))]
-        for facet, hinge in zip(np.flatnonzero(inner).tolist(), first.tolist(), strict=True):
-            found[facet] = [hinge]
+        if inner.any():
+            flips = self.codes[owners[inner, 0]] ^ self.codes[owners[inner, 1]]
+            first = np.unpackbits(flips, axis=1, count=self.hinges).argmax(axis=1)
+            for facet, hinge in zip(np.flatnonzero(inner).tolist(), first.tolist(), strict=True):
+                found[facet] = [hinge]
         for facet, walls in self._on_edge.items():
             found[facet] = [self.hinges + wall for wall in walls]
         return found
@@ -195,7 +197,7 @@ def _unit(coefficients: tuple[int, ...]) -> list[float]:
 
 def _rows(incidence: Incidence) -> list[list[int]]:
     starts, members = incidence.starts.tolist(), incidence.members.tolist()
-    return [members[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [members[a:b] for a, b in pairwise(starts)]
 
 
 def _composed(upper: Incidence, lower: Incidence, count: int) -> Incidence:
