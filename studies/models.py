@@ -1,5 +1,5 @@
-"""The commands that ask language models: `exactlens gpt2 | steer | codes`. As in `studies.cli`,
-only typer is imported here.
+"""The commands that ask language models: `exactlens gpt2 | steer | codes`. As in
+`studies.command_line`, only typer is imported here.
 """
 
 from __future__ import annotations

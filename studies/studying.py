@@ -1,5 +1,5 @@
-"""The commands about studies: `exactlens study` and `exactlens moved`. As in `studies.cli`, only
-typer is imported here.
+"""The commands about studies: `exactlens study` and `exactlens moved`. As in
+`studies.command_line`, only typer is imported here.
 """
 
 from __future__ import annotations

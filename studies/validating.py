@@ -1,5 +1,5 @@
-"""The command that judges approximate methods: `exactlens validate`. As in `studies.cli`, only
-typer is imported here.
+"""The command that judges approximate methods: `exactlens validate`. As in `studies.command_line`,
+only typer is imported here.
 """
 
 from __future__ import annotations

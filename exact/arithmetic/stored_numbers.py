@@ -12,9 +12,8 @@ from functools import cache
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
-import torch
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
+from exact.arithmetic.enclosures.late import is_loaded, torch
 from exact.errors import InvalidInput
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
@@ -22,7 +21,7 @@ Specials = Literal["ieee", "one nan", "nan for -0", "none"]
 
 _SIGN, _EXPONENT = np.int64(-(2**63)), np.int64(0x7FF << 52)
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32}
-_SIGNED_TORCH = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_SIGNED_TORCH = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}
 
 
 class _Format(NamedTuple):
@@ -67,7 +66,7 @@ def plain_array(values: Any, name: str) -> np.ndarray[Any, Any]:
     ml_dtypes. Raises InvalidInput with `name`, what the array is and what to give instead, for
     everything else.
     """
-    if isinstance(values, torch.Tensor):
+    if is_loaded("torch") and isinstance(values, torch.Tensor):
         _refuse_without_values(values, name)
         return _widened(
             _bits_of_tensor(values, name), str(values.dtype).removeprefix("torch."), name
@@ -130,7 +129,8 @@ def _first_line(error: Exception) -> str:
 
 def _refuse_without_values(tensor: torch.Tensor, name: str) -> None:
     kind = type(tensor).__name__
-    if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
+    parameter = torch.nn.parameter
+    if isinstance(tensor, parameter.UninitializedParameter | parameter.UninitializedBuffer):
         _refuse(
             name,
             "has no shape yet",
@@ -173,7 +173,7 @@ def _bits_of_tensor(tensor: torch.Tensor, name: str) -> np.ndarray[Any, Any]:
     try:
         held = tensor.detach().cpu().resolve_neg()
         if tensor.is_floating_point():
-            held = held.contiguous().view(_SIGNED_TORCH[tensor.element_size()])
+            held = held.contiguous().view(getattr(torch, _SIGNED_TORCH[tensor.element_size()]))
         return np.asarray(held.numpy())
     except (RuntimeError, TypeError) as error:
         raise InvalidInput(

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, NoReturn, Protocol, cast
 
 from exact.errors import InvalidInput
 
-FORMAT = "exactlens-certificate-2"
-FORMATS = ("exactlens-certificate-1", FORMAT)
+FORMAT = "exactlens-certificate-3"
+FORMATS = ("exactlens-certificate-1", "exactlens-certificate-2", FORMAT)
 """The formats that are read; the last one is written."""
 LONGEST_LINE = 1 << 30
 """No line has more bytes: a header of 50 million weights has fewer."""
@@ -26,7 +26,7 @@ UNPACKED = 64
 Integers = list[int]
 Values = tuple[int, ...]
 Json = dict[str, Any]
-_DIGITS = frozenset("0123456789abcdef -")
+_DIGITS = b"0123456789abcdef -"
 _PIECE = 1 << 20
 _OURS = re.compile(rb'\s*\{\s*"format"\s*:\s*"exactlens-certificate-')
 
@@ -194,7 +194,7 @@ def only(record: Any, names: Set[str], place: str) -> None:
 def integers(text: Any, count: int, place: str) -> Integers:
     """Integers in base 16, in lower case, separated by spaces."""
     try:
-        if not isinstance(text, str) or not _DIGITS.issuperset(text):
+        if not isinstance(text, str) or text.encode("utf-8", "replace").translate(None, _DIGITS):
             raise ValueError(place)
         values = [int(word, 16) for word in text.split()]
     except ValueError as error:

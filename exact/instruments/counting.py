@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 
-import networkx as nx
-
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
+from exact.arithmetic.enclosures.late import networkx as nx
 from exact.arithmetic.linear_algebra import (
     Vector,
     apply,

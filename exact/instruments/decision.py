@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
+from exact.arithmetic.enclosures.late import networkx as nx
 from exact.arithmetic.numbers import RationalMatrix
 from exact.errors import InvalidInput
 from exact.networks.activations import AbsoluteValue

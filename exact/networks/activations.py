@@ -17,12 +17,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import numpy as np
-from scipy.special import erf, expit
-from torch import nn
 
+from exact.arithmetic.enclosures.late import ByModule
 from exact.arithmetic.nearest import follow
 from exact.arithmetic.numbers import (
     Ball,
@@ -35,6 +34,9 @@ from exact.arithmetic.numbers import (
 from exact.arithmetic.texts.number_texts import full_repr
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput, NotPiecewiseLinear, require_methods
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _FAR = 2.0**500  # points beyond are not asked of a float pass
@@ -157,18 +159,18 @@ class Activation(ABC):
 Kind = TypeVar("Kind", bound=type[Activation])
 KINDS: dict[str, type[Activation]] = {}  # what files call them: the names of the classes
 NAMED: dict[str, Activation] = {}  # what transformers calls them
-TORCH: dict[type[nn.Module], Callable[[nn.Module], Activation]] = {}
+TORCH = ByModule[Callable[["nn.Module"], Activation]]()
 
 
 def known(
-    torch: Mapping[type[nn.Module], Sequence[str]] | None = None,
+    torch: Mapping[type[nn.Module] | str, Sequence[str]] | None = None,
     named: Mapping[str, Sequence[object]] | None = None,
 ) -> Callable[[Kind], Kind]:
     """Let readers and files know a class of activations, a dataclass whose fields are numbers, or
     texts where their default is one.
 
-    `torch` says which attributes of which modules the fields are, `named` which values they have
-    under the names of configurations.
+    `torch` says which attributes of which modules, or of those of which names in `torch.nn`, the
+    fields are, `named` which values they have under the names of configurations.
 
     >>> from torch import nn
     >>> from exact.networks.activations import KINDS, NAMED, TORCH
@@ -182,7 +184,8 @@ def known(
 
         KINDS[kind.__name__] = kind
         NAMED.update({name: kind(*values) for name, values in (named or {}).items()})
-        TORCH.update({module: reader(names) for module, names in (torch or {}).items()})
+        for module, names in (torch or {}).items():
+            TORCH[module] = reader(names)
         return kind
 
     return register
@@ -282,7 +285,7 @@ def _hexadecimal(values: Iterable[Rational]) -> str:
     return " ".join(f"{int(x.p):x}/{int(x.q):x}" for x in values)
 
 
-@known(torch={nn.ReLU: ()}, named={"relu": ()})
+@known(torch={"ReLU": ()}, named={"relu": ()})
 @dataclass(frozen=True)
 class ReLU(Activation):
     """max(z, 0).
@@ -303,7 +306,7 @@ class ReLU(Activation):
         return np.maximum(z, 0.0)
 
 
-@known(torch={nn.LeakyReLU: ["negative_slope"]}, named={"leaky_relu": ()})
+@known(torch={"LeakyReLU": ["negative_slope"]}, named={"leaky_relu": ()})
 @short_repr
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
@@ -353,7 +356,7 @@ class AbsoluteValue(Activation):
 
 
 @known(
-    torch={nn.Hardtanh: ["min_val", "max_val"], nn.ReLU6: ["min_val", "max_val"]},
+    torch={"Hardtanh": ["min_val", "max_val"], "ReLU6": ["min_val", "max_val"]},
     named={"relu6": (0, 6)},
 )
 @short_repr
@@ -388,7 +391,7 @@ class HardTanh(Activation):
         return np.clip(z, nearest_float(self.lo), nearest_float(self.hi))
 
 
-@known(torch={nn.Identity: ()}, named={"linear": ()})
+@known(torch={"Identity": ()}, named={"linear": ()})
 @dataclass(frozen=True)
 class Identity(Activation):
     """z: no breakpoint, no bit.
@@ -435,7 +438,7 @@ class Smooth(Activation):
 
 
 @known(
-    torch={nn.GELU: ["approximate"]},
+    torch={"GELU": ["approximate"]},
     named={  # gelu_fast has another constant than the tanh form
         "gelu_new": ["tanh"],
         "gelu_pytorch_tanh": ["tanh"],
@@ -482,10 +485,12 @@ class GELU(Smooth):
             return np.asarray(
                 0.5 * z * (1.0 + np.tanh((2.0 / np.pi) ** 0.5 * (z + 0.044715 * z**3)))
             )
+        from scipy.special import erf
+
         return np.asarray(0.5 * z * (1.0 + erf(z / 2.0**0.5)))
 
 
-@known(torch={nn.SiLU: ()}, named={"silu": (), "swish": ()})
+@known(torch={"SiLU": ()}, named={"silu": (), "swish": ()})
 @dataclass(frozen=True)
 class SiLU(Smooth):
     """z sigmoid(z). Not piecewise linear.
@@ -503,4 +508,6 @@ class SiLU(Smooth):
         return z / (1 + (-z).exp())
 
     def forward_float(self, z: FloatArray) -> FloatArray:
+        from scipy.special import expit
+
         return np.asarray(z * expit(z))

@@ -8,10 +8,10 @@ from itertools import pairwise, takewhile
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-import torch
 
 from exact.arithmetic.enclosures.ball_tensors import Balls
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, RationalMatrix
 from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput

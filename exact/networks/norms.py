@@ -17,12 +17,12 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import numpy as np
-from torch import nn
 
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
+from exact.arithmetic.enclosures.late import ByModule
 from exact.arithmetic.linear_algebra import identity, matrix, rank
 from exact.arithmetic.nearest import exponent, follow, scaled_by
 from exact.arithmetic.numbers import (
@@ -35,6 +35,9 @@ from exact.arithmetic.numbers import (
     whole_number,
 )
 from exact.errors import InvalidInput, require_methods
+
+if TYPE_CHECKING:
+    from torch import nn
 
 EpsRule = Literal["var", "std"]
 Projector = RationalMatrix | Literal["identity", "mean"]
@@ -195,14 +198,14 @@ class Norm(ABC):
 Kind = TypeVar("Kind", bound=type[Norm])
 KINDS: dict[str, type[Norm]] = {}  # what files call them: the names of the classes
 NAMED: dict[str, type[Norm]] = {}  # what functions of `sources` call them
-TORCH: dict[type[nn.Module], type[Norm]] = {}
+TORCH = ByModule[type[Norm]]()
 
 
-def known(name: str, torch: type[nn.Module] | None = None) -> Callable[[Kind], Kind]:
+def known(name: str, torch: type[nn.Module] | str | None = None) -> Callable[[Kind], Kind]:
     """Let readers and files know a class of norms, which its five fields make.
 
-    `torch` is a module that computes as it does and has `normalized_shape`, `eps` and `weight`, and
-    perhaps `bias`, as nn.LayerNorm has.
+    `torch` is a module, or its name in `torch.nn`, that computes as it does and has
+    `normalized_shape`, `eps` and `weight`, and perhaps `bias`, as nn.LayerNorm has.
 
     >>> from torch import nn
     >>> from exact.networks.norms import KINDS, NAMED, TORCH
@@ -240,7 +243,7 @@ def _shifted(eps: Rational, powers: IndexArray) -> FloatArray:
     return np.asarray(np.ldexp(nearest_float(scaled_by(eps, -size)), size + powers))
 
 
-@known("layernorm", nn.LayerNorm)
+@known("layernorm", "LayerNorm")
 class LayerNorm(Norm):
     """P removes the mean; the image at eps = 0 is a sphere of dimension dim - 2.
 
@@ -264,7 +267,7 @@ class LayerNorm(Norm):
         return [[Rational((j == i) - (j == i + 1)) for j in range(n)] for i in range(n - 1)]
 
 
-@known("rms", nn.RMSNorm)
+@known("rms", "RMSNorm")
 class RMSNorm(Norm):
     """P is the identity; the image at eps = 0 is a sphere of dimension dim - 1.
 

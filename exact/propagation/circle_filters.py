@@ -14,19 +14,20 @@ CPU and GPU. Sources: Higham 2002, section 3.1; Cauchy-Schwarz; Taylor.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT_SCALED, U, inflation
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_float
 from exact.networks.layers import Layer
 from exact.networks.norms import Norm
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _UP = inflation(1 << 22)  # bounds are summed over the columns of a layer
 _LEAST = LEAST_ROOT_SCALED  # norms times rows; norms beyond 2^512 overflow
 _NOWHERE = 8.0  # beyond every diamond angle

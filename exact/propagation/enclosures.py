@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.enclosures.affine_maps import UP, Affine, Tensor, at_least, row_norms
+from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, row_norms
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.linear_algebra import is_wide, matrix, rows_of
 from exact.arithmetic.numbers import (
@@ -39,6 +39,10 @@ from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.operators import Dense
 from exact.networks.steps import Step, Sum
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 UNKNOWN = 2
 ByteMatrix = np.ndarray[Any, np.dtype[np.int8]]

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, row_norms
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray
 from exact.geometry.budgets import Watch
@@ -25,7 +25,8 @@ from exact.kernels.rows import masked_rows, rows_of_pairs
 from exact.propagation.enclosures import Stage
 
 IndexArray = np.ndarray[Any, Any]
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _BLOCK = 2**21  # numbers in the maps of one block of regions
 
 

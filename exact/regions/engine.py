@@ -12,6 +12,7 @@ from functools import cached_property
 from math import inf
 from typing import TypeVar
 
+from exact.arithmetic.enclosures import late
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import Rational
 from exact.arithmetic.texts.printing import short_repr
@@ -336,12 +337,10 @@ class Job:
         self.watch = self.shared = self.shared or Watch(self.budget.seconds, self.budget.bytes)
 
     def _check(self) -> None:
-        import torch
-
         budget, limit, progress, device = self.budget, self.limit, self.progress, self.device
         is_count = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
         known = isinstance(device, str) and re.fullmatch(r"(cpu|cuda)(:\d+)?", device)
-        is_here = not known or device.startswith("cpu") or torch.cuda.is_available()
+        is_here = not known or device.startswith("cpu") or late.torch.cuda.is_available()
         _require(
             isinstance(budget, Budget),
             "not a budget",

@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 
-import networkx as nx
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
+from exact.arithmetic.enclosures.late import networkx as nx
 from exact.arithmetic.numbers import FloatArray, RationalArray, listed
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict

@@ -3,20 +3,25 @@
 and the vectors that they read in a model (`residual_streams`).
 
 A new source is a file here with a function that returns a `Network`, and its name twice below. The
-command line reads runs and `weight_files`.
+command line reads runs and `weight_files`. Each is imported when it is first asked for: arrays need
+no torch.
 """
 
 from __future__ import annotations
 
-from exact.sources import (
-    gpt2,
-    nnet,
-    residual_streams,
-    tensors,
-    torch_modules,
-    transformers,
-    weight_files,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from exact.sources import (
+        gpt2,
+        nnet,
+        residual_streams,
+        tensors,
+        torch_modules,
+        transformers,
+        weight_files,
+    )
 
 __all__ = [
     "gpt2",
@@ -27,3 +32,13 @@ __all__ = [
     "transformers",
     "weight_files",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'exact.sources' has no attribute {name!r}")
+    return import_module(f"exact.sources.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

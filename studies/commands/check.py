@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from exact.check import Status, Verdict, verify_file
-from studies.commands.job import JobOptions, console, in_words_of_the_command_line, open_run
-
-EXIT_CODES = {Status.COMPLETE: 0, Status.INCOMPLETE: 3, Status.REJECTED: 4}
+from exact.check import Status, Verdict, told, verify_file
+from studies.commands.job import JobOptions, in_words_of_the_command_line, open_run
 
 
 def run(path: Path, options: JobOptions | None) -> int:
@@ -19,12 +17,8 @@ def run(path: Path, options: JobOptions | None) -> int:
         verdict = verify_file(path)
     if options is not None and verdict.status is not Status.REJECTED:
         verdict = _compared(verdict, options)
-    screen = console()
-    name = str(path).encode("utf-8", "backslashreplace").decode()
-    screen.print(f"{name}: {verdict.status.value}")
-    for word, value in _lines(verdict):
-        screen.print(f"  {word:9}{value}")
-    return EXIT_CODES[verdict.status]
+    print(*told.lines(str(path), verdict), sep="\n")
+    return told.EXIT_CODES[verdict.status]
 
 
 def _compared(verdict: Verdict, options: JobOptions) -> Verdict:
@@ -50,26 +44,3 @@ def _compared(verdict: Verdict, options: JobOptions) -> Verdict:
         f"{opened.network.sha256}"
     )
     return replace(verdict, status=Status.REJECTED, reason=reason)
-
-
-def _lines(verdict: Verdict) -> list[tuple[str, str]]:
-    if verdict.status is Status.REJECTED:
-        return [("reason", verdict.reason)]
-    count = (
-        f"{verdict.regions:,}"
-        if verdict.status is Status.COMPLETE
-        else f"at least {verdict.regions:,}"
-    )
-    maps = "with their exact affine maps" if verdict.maps else "without maps"
-    named = (
-        f", in the file {verdict.named_sha256}"
-        if verdict.named_sha256 != verdict.network_sha256
-        else ""
-    )
-    return [
-        ("regions", f"{count}, {maps}"),
-        ("domain", verdict.domain),
-        ("network", f"sha256 {verdict.network_sha256}{named}"),
-        ("digest", verdict.digest),
-        ("proof", verdict.reason),
-    ]

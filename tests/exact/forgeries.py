@@ -61,6 +61,50 @@ def renamed(records: list[Record]) -> list[Record]:
     return found
 
 
+def codes_of(records: list[Record]) -> dict[int, str]:
+    """The codes of regions, as they are written, by the numbers of their records; those of cells in
+    the order of a tree by the hinges that flip.
+    """
+    found, way = dict[int, str](), list[str]()
+    for number, record in enumerate(records[1:], 1):
+        if not isinstance(record, dict):
+            continue
+        if "flips" in record and "known" in record:
+            way = way[: len(way) - record["back"]]
+            size = len(way[-1])
+            bits = int(way[-1] or "0", 16)
+            for hinge in record["flips"]:
+                bits ^= 1 << 4 * size - 1 - hinge
+            way.append(f"{bits:0{size}x}" if size else "")
+        else:
+            way.append(record["code"])
+        found[number] = way[-1]
+    return found
+
+
+def reparented(records: list[Record], number: int) -> None:
+    """Take a cell without children out of the tree of a complex: all others keep their parents."""
+    depth, depths = -1, list[int]()
+    for record in records[1:]:
+        depth += 1 - record.get("back", 0)
+        depths.append(depth)
+    del records[1 + number]
+    before = depths[number - 1]
+    for record, level in zip(records[1 + number :], depths[number + 1 :], strict=True):
+        record["back"] = before + 1 - level
+        before = level
+
+
+def leaves(records: list[Record]) -> list[int]:
+    """The cells of a complex without children and without new vertices, by number."""
+    count = len(records) - 1
+    return [
+        i
+        for i in range(1, count)
+        if not records[1 + i]["new"] and (i == count - 1 or records[2 + i]["back"] > 0)
+    ]
+
+
 def numbers(text: str) -> list[int]:
     return [int(word, 16) for word in text.split()]
 

@@ -19,7 +19,7 @@ from exact.regions.engine import Problem
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.face_lattices import with_faces
-from tests.exact.forgeries import domain_in, network_in, numbers, records_of
+from tests.exact.forgeries import codes_of, domain_in, network_in, numbers, records_of
 from tests.laws import fuzz
 
 NETWORK = tensors.mlp(
@@ -105,12 +105,25 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_regions_are_numbered_as_in_the_partition() -> None:
-    for found in (own(), with_faces(NETWORK, SQUARE)):
-        records = records_of(certificates.of(found))
-        codes = [
-            record["code"] for record in records if isinstance(record, dict) and "code" in record
-        ]
-        assert codes == [row.tobytes().hex() for row in found.codes]
+    found = own()
+    assert list(codes_of(records_of(certificates.of(found))).values()) == [
+        row.tobytes().hex() for row in found.codes
+    ]
+
+
+def test_cells_stand_behind_a_neighbour() -> None:
+    """Those of a complex in the order of a tree, whose root is the first region."""
+    found = with_faces(NETWORK, SQUARE)
+    records = records_of(certificates.of(found))
+    codes = list(codes_of(records).values())
+    place = {row.tobytes().hex(): i for i, row in enumerate(found.codes)}
+    assert place.keys() == {*codes}
+    assert place[codes[0]] == 0
+    way, graph = list[int](), found.graph()
+    for code, record in zip(codes, records[1:], strict=True):
+        way = way[: len(way) - record.get("back", 0)]
+        assert not way or graph.has_edge(way[-1], place[code])
+        way.append(place[code])
 
 
 def test_neighbours_are_those_of_the_graph() -> None:

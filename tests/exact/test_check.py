@@ -52,6 +52,7 @@ from exact.sources import tensors
 from tests.exact.face_lattices import with_faces
 from tests.exact.forgeries import (
     Record,
+    codes_of,
     domain_in,
     numbers,
     records_of,
@@ -61,6 +62,7 @@ from tests.exact.forgeries import (
     whole_in,
     written,
 )
+from tests.exact.old_complexes import FORMAT, in_format_2
 from tests.exact.reference import q
 
 SIGNS = [[1, 0], [0, 1], [1, 1]]
@@ -149,7 +151,7 @@ def found(kind: str, name: str) -> FlatPartition:
 
 @functools.cache
 def lines(kind: str, name: str) -> tuple[bytes, ...]:
-    return tuple(certificates.of(found(kind, name)))
+    return tuple(in_format_2(found(kind, name)))
 
 
 def honest(kind: str, name: str) -> list[Record]:
@@ -713,11 +715,12 @@ def test_faces_glued_to_the_wrong_ones(name: str) -> None:
 def test_two_cells_in_one() -> None:
     """A square that a hinge cuts in two, passed off as one cell with either code."""
     network = tensors.mlp([([[1, 0]], [0]), ([[1]], [0])])
-    whole = records_of(certificates.of(with_faces(AFFINE, SQUARE), maps=False))
+    whole = records_of(in_format_2(with_faces(AFFINE, SQUARE), maps=False))
     header = records_of(certificates.of(partition(network, SQUARE, engine="lp_tree"), maps=False))[
         0
     ]
-    forged = [header | {name: whole[0][name] for name in ("kind", "regions", "faces")}, *whole[1:]]
+    of_whole = ("format", "kind", "regions", "faces")
+    forged = [header | {name: whole[0][name] for name in of_whole}, *whole[1:]]
     for code in ("80", "00"):
         forged[-1] = {**whole[-1], "code": code}
         assert reason(forged) == "cell 0: a hinge is positive at one vertex and negative at another"
@@ -770,7 +773,7 @@ def test_sides_listed_twice_close_no_boundary() -> None:
         certificates.of(partition(network, Box(-1, 1, dim=2), engine="lp_tree"), maps=False)
     )
     corners, edges = ["-1 -1 1", "1 -1 1", "-1 1 1"], [[0, 1], [0, 2], [1, 0], [2, 0]]
-    header = {**records[0], "kind": "complex", "faces": [3, 4], "regions": 1}
+    header = {**records[0], "format": FORMAT, "kind": "complex", "faces": [3, 4], "regions": 1}
     forged = [header, *corners, *edges, {"code": "00", "faces": [0, 1, 2, 3]}]
     assert reason(forged) == "1-face 2: is listed twice"
     with pytest.raises(Rejected, match="two 1-faces in it lie in one hyperplane"):
@@ -999,11 +1002,12 @@ def _maps_are_true(records: list[Record], own: Any) -> bool:
     if not records[0]["maps"]:
         return True
     maps = {own.codes[i].tobytes().hex(): own.regions[i].affine for i in range(len(own))}
-    for record in records[1:]:
-        if isinstance(record, dict):
+    codes = codes_of(records)
+    for number, record in enumerate(records):
+        if number in codes:
             scale, *rows = record["map"]
             values = [[Fraction(x, int(scale, 16)) for x in numbers(row)] for row in rows]
-            affine = maps[record["code"]]
+            affine = maps[codes[number]]
             if values != [
                 [*a, *b]
                 for a, b in zip(affine.matrix.tolist(), affine.offset.tolist(), strict=True)

@@ -99,6 +99,39 @@ TOLD = {
         11,
     ),
 }
+SECOND = Path(__file__).parent / "certificates_of_format_2"
+TOLD_SECOND = {
+    "complex": (
+        "2cfe0813e9dad3991819d7d3878b11e99dcc87bf1c2c21b9e6365531aaedda4d",
+        "1ebcaf5a2ed794f3fbe4a86c8e2792f84faeff2cbc533ca22cff82e173c49357",
+        12,
+    ),
+    "space": (
+        "a1ab5af23db558b168449d312f129b37a43dc09f0aaabebd0a71978dd7d63b9b",
+        "37e403ff1a387c78a0849bcc897e01f4ebdb3403113105fa672fcb4b73902f7e",
+        7,
+    ),
+    "facets": (
+        "8c45508a30410d8cd613654820c4db4bb9551049d924053bf8b7a3f280b1006e",
+        "37e403ff1a387c78a0849bcc897e01f4ebdb3403113105fa672fcb4b73902f7e",
+        7,
+    ),
+    "bounded": (
+        "5940b54b94faa3664fc723d6d0ef852075fe99aa53f50e945ed0a9f506cec652",
+        "fbabc743b67446c0ecda70f05fded2a694733d6fea0d478a6e001466a6c48c74",
+        8,
+    ),
+    "circle": (
+        "abb59656a5ecdb2aebf4997bf04d2add0ad48c65d0c767dfa4816ad51c4a6f52",
+        "265554c6d40ca0c2c3254b79ea1c12ad6e42a6b94f47d5f2a763c792502f04b1",
+        10,
+    ),
+    "sphere": (
+        "0274a3efda4da8574cf25b3a3e1a8c1bdca82b3087889fa8292be60a5a56e42f",
+        "4088aa97fa66e12fd8294329de04b694e1c9bfc27132b0f960af827b29a15779",
+        8,
+    ),
+}
 NETWORKS = {
     "circle": round_jobs.CURVES["norm, n = 3"][0],
     "codes": round_jobs.OCTAHEDRON,
@@ -128,6 +161,19 @@ def test_certificates_of_the_first_format_are_verified(name: str) -> None:
         *TOLD[name],
     )
     assert answer.network_sha256 == NETWORKS[name].sha256 != answer.named_sha256
+
+
+@pytest.mark.parametrize("name", TOLD_SECOND)
+def test_certificates_of_the_second_format_are_verified(name: str) -> None:
+    """As the program printed of them, and as lists of regions whose last cell is left out."""
+    answer = check.verify_file(SECOND / f"{name}.jsonl")
+    assert (answer.status, answer.named_sha256, answer.digest, answer.regions) == (
+        Status.COMPLETE,
+        *TOLD_SECOND[name],
+    )
+    assert answer.network_sha256 == answer.named_sha256
+    lines = (SECOND / f"{name}.jsonl").read_bytes().splitlines(keepends=True)
+    assert verdict(records_of([*lines[:-2], b"{}\n"])).status is Status.REJECTED
 
 
 @pytest.mark.parametrize("name", TOLD)
@@ -175,7 +221,7 @@ def test_each_format_has_its_own_network() -> None:
     for records, name in ((old("complex"), FORMAT), (new, "exactlens-certificate-1")):
         records[0]["format"] = name
         assert "activation is missing, or not of type" in verdict(records).reason
-    new[0]["format"] = "exactlens-certificate-3"
+    new[0]["format"] = "exactlens-certificate-4"
     with pytest.raises(check.InvalidInput, match="got another format"):
         verdict(new)
 

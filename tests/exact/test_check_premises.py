@@ -100,6 +100,7 @@ def test_a_domain_between_two_walls_that_are_one() -> None:
         certificates.of(partition(flat_jobs.AFFINE, Box(0, 1, dim=2), engine="lp_tree"), maps=False)
     )
     header = flat[0] | {"kind": "complex", "faces": [4, 4], "regions": 1}
+    header["format"] = "exactlens-certificate-2"
     header["domain"]["walls"] = ["1 0 0", "-1 0 0", "0 1 0", "0 -1 1"]
     corners = ["0 0 1", "0 1 1", "0 1 2", "0 2 3"]
     forged = [header, *corners, [0, 1], [1, 2], [2, 3], [0, 3], {"code": "", "faces": [0, 1, 2, 3]}]

@@ -15,6 +15,9 @@ import pytest
 
 from exact import Ellipse, GreatCircle, check, partition
 from exact.arithmetic.numbers import Ball, Rational, ball_precision
+from exact.check.functions.pencils import Form, rational
+from exact.check.functions.pencils import compare as compare_directions
+from exact.check.functions.pencils import sign_changes as pencil_changes
 from exact.check.kinds.ellipses import (
     SEAM,
     Conic,
@@ -28,9 +31,6 @@ from exact.check.kinds.ellipses import (
     roots,
     value,
 )
-from exact.check.pencils import Form, rational
-from exact.check.pencils import compare as compare_directions
-from exact.check.pencils import sign_changes as pencil_changes
 from exact.geometry.pencils.ellipses import half_turn_direction, length_ball, point_between
 from exact.geometry.pencils.isolated_directions import local
 from exact.regions import certificate as certificates

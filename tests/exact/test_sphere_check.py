@@ -18,9 +18,9 @@ import pytest
 from exact import GreatCircle, InvalidInput, Network, Segment, Sphere, check, partition
 from exact.arithmetic.numbers import RationalMatrix
 from exact.check import Status
-from exact.check.charts import is_definite
-from exact.check.circles import Ball, Circle, End, Rotation
-from exact.check.pencils import (
+from exact.check.functions.charts import is_definite
+from exact.check.functions.circles import Ball, Circle, End, Rotation
+from exact.check.functions.pencils import (
     Direction,
     Form,
     compare,

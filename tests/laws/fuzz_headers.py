@@ -54,7 +54,18 @@ from exact.check.records import Rejected
 from exact.partition import ENGINES
 from exact.regions import certificate as certificates
 from exact.regions.engine import Problem
-from tests.exact.forgeries import Record, mutant, network_in, numbers, records_of, signed, written
+from tests.exact.forgeries import (
+    Record,
+    codes_of,
+    leaves,
+    mutant,
+    network_in,
+    numbers,
+    records_of,
+    reparented,
+    signed,
+    written,
+)
 from tests.exact.own_parts import Contrast, Shrink
 from tests.laws import stated
 
@@ -340,28 +351,13 @@ def special(draw: Random, records: list[Record]) -> list[Record]:
 def forge(draw: Random, records: list[Record]) -> list[Record]:
     """A cell left out and all that only it has; or any change of the bodies."""
     header = records[0]
-    if header["kind"] == "complex" and header["regions"] > 1 and draw.random() < 0.8:
-        parts, start = list[list[Record]](), 1
-        for count in (*header["faces"], header["regions"]):
-            parts.append(records[start : start + count])
-            start += count
-        del parts[-1][draw.randrange(len(parts[-1]))]
-        for k in reversed(range(len(parts) - 1)):
-            used = sorted({i for record in parts[k + 1] for i in _listed(record)})
-            place = {old: new for new, old in enumerate(used)}
-            for record in parts[k + 1]:
-                _listed(record)[:] = [place[i] for i in _listed(record)]
-            parts[k] = [parts[k][i] for i in used]
-        header |= {"faces": [len(part) for part in parts[:-1]], "regions": len(parts[-1])}
-        return [header, *(record for part in parts for record in part)]
+    if header["kind"] == "complex" and draw.random() < 0.8 and leaves(records):
+        reparented(records, draw.choice(leaves(records)))
+        header["regions"] -= 1
+        return records
     if header["kind"] == "facets" and header["regions"] and draw.random() < 0.2:
         return [header | {"regions": 0, "empty": written([1] * len(header["domain"]["walls"]))}]
     return mutant(draw, records) if len(records) > 1 else records
-
-
-def _listed(record: Record) -> list[int]:
-    found: list[int] = record["faces"] if isinstance(record, dict) else record
-    return found
 
 
 # ---- what is accepted is true
@@ -414,7 +410,7 @@ def lies(records: list[Record]) -> Iterator[str]:
 
 def polytope_lies(problem: stated.Stated, records: list[Record]) -> Iterator[str]:
     header, true = records[0], stated.polytopes(problem)
-    listed = {record["code"]: record for record in records[1:] if isinstance(record, dict)}
+    listed = {code: records[number] for number, code in codes_of(records).items()}
     if header["complete"] and listed.keys() != true.keys():
         yield f"{len(listed)} regions, there are {len(true)}"
     if listed.keys() - true.keys() or len(listed) != header["regions"]:

@@ -31,9 +31,8 @@ import typer
 from exact import Box, InvalidInput, partition
 from exact.regions.polytopes.engines.skeleton import Skeleton
 from exact.sources import tensors, torch_modules, weight_files
-from studies import arguments, asking, cli, subjects
-from studies.cli import gathered
-from studies.options import domain_options
+from studies import arguments, asking, cli, command_line, subjects
+from studies.options import domain_options, gathered
 from studies.questions import QUESTIONS
 from toy_models import Dataset, TrainConfig, TrainingCache, checkpoints, fit_many, tasks
 from toy_models.checkpoints import load
@@ -192,7 +191,7 @@ def test_the_help_says_what_to_write_behind_an_option(call: Call, command: str) 
 def test_the_list_of_commands_has_no_broken_line(call: Call) -> None:
     """What a command does is one line of its docstring: a second one would be broken anywhere."""
     shown = " ".join(call("--help").out.replace("│", " ").split())
-    for info in cli.app.registered_commands:
+    for info in command_line.app.registered_commands:
         assert info.callback is not None
         first = (info.callback.__doc__ or "").split("\n")[0]
         assert first.endswith(".")
@@ -207,7 +206,11 @@ def test_no_arguments_print_the_help(call: Call) -> None:
 
 def examples(*commands: str) -> list[str]:
     """The example lines in the help of these commands."""
-    texts = [info.callback.__doc__ or "" for info in cli.app.registered_commands if info.callback]
+    texts = [
+        info.callback.__doc__ or ""
+        for info in command_line.app.registered_commands
+        if info.callback
+    ]
     lines = [line.strip() for text in texts for line in text.splitlines()]
     return [
         line.removeprefix("exactlens ")
@@ -229,7 +232,7 @@ def test_the_examples_of_partition_graph_and_draw_run(call: Call, line: str) -> 
 @pytest.mark.parametrize("line", examples("gpt2", "study"))
 def test_the_examples_of_gpt2_and_study_are_understood(line: str) -> None:
     name, *words = shlex.split(line)
-    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    command = typer.main.get_command(command_line.app).commands[name]  # type: ignore[attr-defined]
     assert command.make_context(name, words).params
 
 
@@ -254,7 +257,9 @@ def test_the_cache_of_toys_is_told_and_cleared(call: Call) -> None:
 
 def test_there_are_examples_for_every_command() -> None:
     assert all(
-        examples(info.callback.__name__) for info in cli.app.registered_commands if info.callback
+        examples(info.callback.__name__)
+        for info in command_line.app.registered_commands
+        if info.callback
     )
 
 

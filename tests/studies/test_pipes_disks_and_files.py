@@ -25,7 +25,7 @@ import typer
 
 from exact import Box, load, partition
 from exact.sources import torch_modules, weight_files
-from studies import cli
+from studies import cli, command_line
 from studies.runs import building
 from studies.study import run as run_study
 from tests.exact.portable_jobs import network
@@ -311,7 +311,7 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 def options() -> dict[str, set[str]]:
     """The options of every command."""
-    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(command_line.app).commands  # type: ignore[attr-defined]
     return {
         name: {flag for parameter in command.params for flag in parameter.opts}
         for name, command in commands.items()

@@ -1,1 +1,1 @@
-"""Floats with proved error bounds: how they are rounded, and arrays of balls."""
+"""Floats with proved error bounds: how they are rounded, arrays of balls, their libraries."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U, inflation
 from exact.arithmetic.numbers import FloatArray, RationalMatrix
 
 UP = inflation(4096)  # bounds go through all layers of a network
 LEAST = LEAST_ROOT  # norms are roots of sums of squares
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def gamma_of(n: int) -> float:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from exact.arithmetic.enclosures.late import is_loaded, torch, when_loaded
 from exact.arithmetic.enclosures.roundoff import LEAST_NORMAL, U, inflation
 from exact.arithmetic.numbers import (
     Rational,
@@ -32,7 +32,8 @@ from exact.arithmetic.texts.printing import short_repr
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Index = torch.Tensor | slice | int | tuple[slice | int, ...]
+    Index = torch.Tensor | slice | int | tuple[slice | int, ...]
+
 _TINY, _INFLATE = LEAST_NORMAL, inflation(16)  # a radius is made of fewer roundings
 
 
@@ -59,13 +60,19 @@ class _SingleThread(threading.local):
     """
 
     _lock, _everywhere, _found = threading.Lock(), 0, 1
-    _depth, _before = 0, 1
+    _depth, _before, _is_set = 0, 1, False
 
     def enter(self) -> None:
-        """Set one thread, unless this one did."""
+        """Set one thread, unless this one did; where torch is not loaded, as soon as it is."""
         self._depth += 1
-        if self._depth > 1:
+        if is_loaded("torch"):
+            self.begin()
+
+    def begin(self) -> None:
+        """Set one thread where this one is inside and did not."""
+        if self._is_set or not self._depth:
             return
+        self._is_set = True
         with self._lock:
             self._before = torch.get_num_threads()
             if _SingleThread._everywhere == 0:
@@ -78,14 +85,16 @@ class _SingleThread(threading.local):
     def leave(self) -> None:
         """Restore the number."""
         self._depth -= 1
-        if self._depth:
+        if self._depth or not self._is_set:
             return
+        self._is_set = False
         with self._lock:
             _SingleThread._everywhere -= 1
             torch.set_num_threads(self._before)
 
 
 _SINGLE = _SingleThread()
+when_loaded("torch", _SINGLE.begin)
 
 
 @short_repr

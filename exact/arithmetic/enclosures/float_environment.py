@@ -21,8 +21,8 @@ from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-import torch
 
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.numbers import backend_defaults
 
 _P = ParamSpec("_P")

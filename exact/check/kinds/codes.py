@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from exact.check.charts import SphereChart
+from exact.check.functions.charts import SphereChart
 from exact.check.network import Network, coprime, dot
 from exact.check.records import (
     Claim,

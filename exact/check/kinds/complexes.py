@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from exact.check.kinds.flat_domains import Domain, is_positive, sign, walk
+from exact.check.functions.flat_domains import Domain, is_positive, read_map, sign, walk
 from exact.check.network import Network, coprime, dot
 from exact.check.records import (
     Claim,
@@ -24,10 +24,8 @@ from exact.check.records import (
     Records,
     Rejected,
     Values,
-    entries,
     get,
     indices,
-    integers,
     only,
     scaled,
 )
@@ -197,16 +195,6 @@ def _corners(cells: _Faces, levels: list[_Faces], index: int) -> set[int]:
     for faces in reversed(levels[1:]):
         found = {part for face in found for part in faces.boundary[face]}
     return found
-
-
-def read_map(record: Any, outputs: int, dim: int, place: str) -> tuple[list[Integers], int]:
-    """The rows (coefficients, then constant) of an affine map over the parameters, and their
-    denominator.
-    """
-    denominator, *rows = entries(record.get("map"), outputs + 1, f"{place}, map")
-    return [integers(row, dim + 1, f"{place}, map") for row in rows], scaled(
-        denominator, 0, f"{place}, map"
-    )[0]
 
 
 def _map_at_vertices(record: Any, vertices: list[_Vertex], dim: int, place: str) -> None:

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Generic, TypeVar
 
-from exact.check.kinds.ellipses import Conic, Place
-from exact.check.kinds.ellipses import at as place_at
-from exact.check.kinds.ellipses import compare as compare_places
-from exact.check.pencils import (
+from exact.check.functions.pencils import (
     NO_ROOT,
     Direction,
     Form,
@@ -21,6 +18,9 @@ from exact.check.pencils import (
     sign_changes,
     value_sign,
 )
+from exact.check.kinds.ellipses import Conic, Place
+from exact.check.kinds.ellipses import at as place_at
+from exact.check.kinds.ellipses import compare as compare_places
 from exact.check.records import Integers, Rejected, Values
 
 Point = TypeVar("Point")

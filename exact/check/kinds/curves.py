@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from functools import cmp_to_key
 from typing import Any, Generic
 
-from exact.check.charts import Chart, are_independent, is_definite
+from exact.check.functions.charts import Chart, are_independent, is_definite
+from exact.check.functions.pencils import Direction, rational
+from exact.check.functions.stages import Stage, Stages
 from exact.check.kinds.curve_points import OfEllipse, OfPencil, Point, Points
 from exact.check.kinds.ellipses import Conic, conic_of
 from exact.check.network import Network
-from exact.check.pencils import Direction, rational
 from exact.check.records import (
     Claim,
     Integers,
@@ -37,7 +38,6 @@ from exact.check.records import (
     scaled,
     written_code,
 )
-from exact.check.stages import Stage, Stages
 
 SEAM = rational(1, 0)
 

@@ -20,7 +20,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import gcd
 
-from exact.check.pencils import Form, sign, sign_of_surd
+from exact.check.functions.pencils import Form, sign, sign_of_surd
 from exact.check.records import Integers, Rejected, Values
 
 Polynomial = list[int]  # the constant first, without zeros at the end

@@ -10,15 +10,15 @@ region: the list is closed under crossing facets, so the domain is covered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from exact.check.functions.flat_domains import Domain, is_positive, read_map, sign, walk
 from exact.check.kinds.boxes import Box
-from exact.check.kinds.complexes import check_complex, read_map
-from exact.check.kinds.flat_domains import Domain, is_positive, sign, walk
 from exact.check.network import Network, coprime, dot
 from exact.check.records import (
+    FORMAT,
     FORMATS,
     Claim,
     Integers,
@@ -56,8 +56,20 @@ def check_flat(header: Json, network: Network, claim: Claim, records: Records) -
         raise Rejected("header, empty: a domain without any point has this entry, and no other one")
     if not claim.regions:
         return _empty_domain(header, domain, claim), str(domain)
-    check = check_complex if claim.kind == "complex" else _facets
-    return check(network, domain, claim, records), str(domain)
+    return _check_of(header)(network, domain, claim, records), str(domain)
+
+
+def _check_of(header: Json) -> Callable[[Network, Domain, Claim, Records], str]:
+    """What verifies the records; complexes with vertices by their coordinates, and all faces, are
+    those of the first two formats.
+    """
+    if header["kind"] != "complex":
+        return _facets
+    if header["format"] == FORMAT:
+        from exact.check.kinds.cells import check_cells as check
+    else:
+        from exact.check.kinds.complexes import check_complex as check
+    return check
 
 
 # ---- a domain without any point

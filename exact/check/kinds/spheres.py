@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from functools import cmp_to_key
 from typing import Any, NamedTuple
 
-from exact.check.charts import SphereChart
-from exact.check.circles import Ball, Circle, End, Point, Rotation
+from exact.check.functions.charts import SphereChart
+from exact.check.functions.circles import Ball, Circle, End, Point, Rotation
+from exact.check.functions.pencils import Direction, compare, sign
+from exact.check.functions.stages import Stages
 from exact.check.network import Network, coprime
-from exact.check.pencils import Direction, compare, sign
 from exact.check.records import (
     Claim,
     Integers,
@@ -40,7 +41,6 @@ from exact.check.records import (
     integers,
     only,
 )
-from exact.check.stages import Stages
 
 # circle, gap, and 0 for the side where its plane is positive or 1 for the other
 Half = tuple[int, int, int]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.linear_algebra import independent_rows
 from exact.arithmetic.numbers import Rational
 from exact.geometry.arrangements.arrangement import Essential

@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from math import comb, inf
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST, U, inflation
 from exact.arithmetic.linear_algebra import dot, matrix, solve
 from exact.arithmetic.numbers import Rational, nearest_floats, rounding_error

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.texts.printing import short_repr
@@ -118,6 +116,9 @@ def connected(labels: IndexArray, pairs: IndexArray) -> IndexArray:
     >>> connected(np.array([4, 4, 5, 4]), np.array([[0, 1], [1, 2], [2, 3]])).tolist()
     [0, 0, 1, 2]
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     same = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
     ends = (np.ones(len(same), np.int8), (same[:, 0], same[:, 1]))
     graph = coo_array(ends, shape=(len(labels), len(labels)))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     pass
 from exact.arithmetic.enclosures.ball_tensors import Balls
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_NORMAL, U
 
 _GRID = 2.0**50

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, whole_number
 from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import nn
 from torch.nn import functional
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import InvalidInput, Unsupported
@@ -44,7 +44,8 @@ from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, Norm, RMSNorm
 from exact.networks.steps import Sum, walk
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _TYPES = {
     "float64": torch.float64,
     "float32": torch.float32,
@@ -327,10 +328,10 @@ def _called(norm: Any) -> str:
 def _given(norm: Any, x: Tensor) -> Tensor:
     """What a norm that was given makes of rows."""
     y = norm(x)
-    if not isinstance(y, Tensor) or y.shape != x.shape:
+    if not isinstance(y, torch.Tensor) or y.shape != x.shape:
         raise InvalidInput(
             "norm= gives no tensor of the shape that it reads",
-            value=tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__,
+            value=tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__,
             remedy=f"give a function of (B x {x.shape[1]}) tensors",
         )
     return y.to(x.device, x.dtype)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.elliptic_arcs import ArcLengths, elliptic_lengths
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_NORMAL
 from exact.arithmetic.enclosures.roundoff import U as UNIT
 from exact.arithmetic.linear_algebra import dot, matrix

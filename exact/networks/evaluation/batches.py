@@ -24,13 +24,13 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, ByteArray
 from exact.arithmetic.enclosures.affine_maps import LEAST, UP, Affine, row_norms
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.nearest import exponent
 from exact.arithmetic.numbers import (
@@ -50,7 +50,8 @@ from exact.networks.layers import Layer, Operation, up_to
 from exact.networks.norms import Norm
 from exact.networks.steps import Step, Sum, walk
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _ENTRIES = {"cpu": 1 << 23, "cuda": 1 << 27}  # of the widest array of a chunk: 64 MB, 1 GB
 _FURTHEST = 1000  # the powers of two that rows are multiplied by are normal numbers
 _NEAR = 200  # no row between 2^-200 and 2^200 is multiplied
@@ -111,7 +112,7 @@ def _kind(values: Any) -> str:
     """What NumPy calls the kind of a dtype; "f" for floats that it does not know."""
     found = getattr(getattr(values, "dtype", None), "kind", None)
     if found is None:
-        floating = not isinstance(values, Tensor) or values.is_floating_point()
+        floating = not isinstance(values, torch.Tensor) or values.is_floating_point()
         return "f" if floating else "i"
     return "f" if found == "V" else str(found)
 
@@ -143,7 +144,7 @@ class BatchFilter:
 
     def bits(self, points: Rows) -> tuple[list[Tensor], Tensor]:
         """The bits of every hidden layer (B x bits each), and the rows on which all are certain."""
-        found, certain = list[Tensor](), torch.ones_like(points.error, dtype=torch.bool)
+        found, certain = list[torch.Tensor](), torch.ones_like(points.error, dtype=torch.bool)
         number = 0
 
         def apply(does: Operation, *values: Rows) -> Rows:

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
-from exact.arithmetic.enclosures.affine_maps import UP, Affine, Tensor, at_least, row_norms
+from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, row_norms
 from exact.arithmetic.enclosures.ball_tensors import one_thread
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import (
     FloatArray,
@@ -42,6 +43,10 @@ from exact.networks.evaluation.code_blocks import (
 from exact.networks.evaluation.code_residues import Residues
 from exact.networks.layers import Layer
 from exact.networks.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 _BLOCK = 2**19  # numbers that a layer writes for one block of codes
 _WHOLE = 2**14  # codes in a block, at most

@@ -20,17 +20,21 @@ from functools import cached_property, lru_cache
 from itertools import count, islice
 from math import inf, lcm, log2
 from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
-from exact.arithmetic.enclosures.affine_maps import Tensor
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.numbers import Rational, RationalArray, RationalMatrix
 from exact.networks.evaluation.code_blocks import CodeBlock, Level, blocks, pieces_of, through
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.steps import Sum
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 _TOP = 2**23
 _BITS = 22.9  # of the primes: the thousand largest below 2^23 are above 2^22.9

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.enclosures.late import networkx as nx
 from exact.arithmetic.enclosures.roundoff import LEAST, U, inflation
 from exact.arithmetic.linear_algebra import rows_of
 from exact.arithmetic.nearest import nearest_of

@@ -1,6 +1,6 @@
 """Certificates of flat domains: kinds `complex`, `facets` and `bounded`.
 
-An engine that builds the complex of all faces gives kind `complex`: vertices, faces, cells. For
+An engine that builds the complex of all faces gives kind `complex`: cells with named vertices. For
 every other one each region gets a point inside, a point in every facet with the region behind it,
 and a Farkas vector for every halfspace that is no facet: kind `facets`. A partition that stopped
 early gets the latter, which then says that it is not complete. A domain without interior gets a
@@ -17,7 +17,7 @@ import numpy as np
 from exact.errors import Unsupported, require
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Flat, FlatDomain
-from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint
+from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.programmes.boxes import Split
 from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
@@ -27,6 +27,7 @@ from exact.regions.certificate import Json, header, hexadecimal, matrix_rows, ov
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.walls.bounded_facets import bounds_of, inner_proofs
 from exact.regions.polytopes.walls.facets import code_behind, facet_proofs, region_walls
+from exact.regions.polytopes.walls.named_vertices import NamedVertices
 
 
 def records(network: Network, domain: FlatDomain, cells: FlatCells, maps: bool) -> Iterator[Json]:
@@ -78,11 +79,9 @@ class _Writer:
             yield self._header("facets" if box is None else "bounded", complete)
             yield from self._facets(order, box)
 
-    def _header(
-        self, kind: str, complete: bool, faces: Sequence[int] = (), cube: bool = False
-    ) -> dict[str, Json]:
+    def _header(self, kind: str, complete: bool, cube: bool = False) -> dict[str, Json]:
         shared = header(self.network, kind, complete, len(self.cells), _domain(self.flat, cube))
-        return shared | {"faces": list(faces), "maps": self.maps}
+        return shared | {"maps": self.maps}
 
     def _empty(self) -> str:
         """A Farkas vector over the walls, as one multiplier for each."""
@@ -108,15 +107,14 @@ class _Writer:
     # ---- kind "complex"
 
     def _complex(self, faces: FaceComplex, order: Sequence[int]) -> Iterator[Json]:
-        vertices = [faces.vertex(i) for i in range(faces.vertex_count)]
-        cube = not all(vertex.is_finite for vertex in vertices)
-        counts = [len(vertices), *(len(faces.boundary[k]) for k in range(1, faces.dim))]
-        yield self._header("complex", True, counts, cube)
-        yield from (_vertex(vertex, cube) for vertex in vertices)
-        for k in range(1, faces.dim):
-            yield from (faces.boundary[k].row(i).tolist() for i in range(len(faces.boundary[k])))
-        for index in order:
-            yield self._region(index) | {"faces": faces.boundary[faces.dim].row(index).tolist()}
+        named = NamedVertices(faces, self.flat, self.cells.codes, self.cells.hinges)
+        yield self._header("complex", True, named.has_cube)
+        for cell in named.cells(order[0]):
+            region = self._region(cell.index)
+            if cell.index != order[0]:
+                del region["code"]
+                region |= {"back": cell.back, "flips": cell.flips}
+            yield region | {"known": cell.known, "new": cell.new}
 
     # ---- kinds "facets" and "bounded"
 
@@ -189,10 +187,6 @@ class _Writer:
             return None
         behind = code_behind(self.network, self.flat, wall, point)
         return place.get(np.packbits(np.array(behind, dtype=bool)).tobytes(), -1)
-
-
-def _vertex(vertex: SymbolicPoint, cube: bool) -> str:
-    return hexadecimal([*(vertex.infinite if cube else ()), *vertex.finite])
 
 
 def _multipliers(proof: Farkas, facets: Sequence[int]) -> str:

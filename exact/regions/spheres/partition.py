@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from math import inf
 
-import networkx as nx
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.enclosures.intervals import Interval
+from exact.arithmetic.enclosures.late import networkx as nx
 from exact.arithmetic.linear_algebra import Vector
 from exact.arithmetic.numbers import (
     Ball,

@@ -10,8 +10,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.surds import Surd
@@ -172,6 +170,9 @@ def _parts(first: IndexArray, second: IndexArray, count: int) -> int:
     """How many connected parts a graph of so many nodes has, of the edges' two ends."""
     if count == 0:
         return 0
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     edges = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(count, count))
     return int(connected_components(edges, directed=False, return_labels=False))
 

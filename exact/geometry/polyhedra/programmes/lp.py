@@ -12,8 +12,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import highspy
 import numpy as np
 
 from exact.arithmetic.linear_algebra import dot, independent_rows, matrix, null_space, solve
@@ -23,6 +23,9 @@ from exact.geometry.budgets import Watch
 from exact.geometry.polyhedra.constructions import shortened
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, homogeneous, is_farkas, is_inside
 from exact.geometry.polyhedra.programmes import boxes
+
+if TYPE_CHECKING:
+    import highspy
 
 _ZERO, _ONE = Rational(0), Rational(1)
 _CAP = -1  # stands for the bound t <= 1 in a basis
@@ -191,6 +194,8 @@ _STATE = threading.local()
 
 
 def _solver() -> highspy.Highs:
+    import highspy
+
     if not hasattr(_STATE, "solver"):
         _STATE.solver = highspy.Highs()
         for option, value in {
@@ -228,6 +233,8 @@ def _dense(table: FloatArray, dim: int) -> tuple[FloatArray, float, tuple[int, .
 def _highs(
     table: FloatArray, dim: int, watch: Watch
 ) -> tuple[FloatArray, float, tuple[int, ...]] | None:
+    import highspy
+
     solver = _solver()
     solver.setOptionValue("time_limit", solver.getRunTime() + watch.seconds_left)
     solver.passModel(_model(table, dim))
@@ -243,6 +250,8 @@ def _highs(
 
 
 def _model(table: FloatArray, dim: int) -> highspy.HighsLp:
+    import highspy
+
     count, infinity = len(table), highspy.kHighsInf
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = dim + 1, count

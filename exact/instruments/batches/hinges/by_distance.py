@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray
 from exact.instruments.batches.hinges.hinge_rows import ROOM

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational, RationalArray, nearest_floats
@@ -34,7 +34,8 @@ from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.networks.steps import Sum, walk
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _ZERO, _ONE = Rational(0), Rational(1)
 
 
@@ -135,7 +136,7 @@ class _FormWalk:
 
     def __init__(self, bits: Tensor) -> None:
         self._bits, self._used = bits, 0
-        self.forms, self.errors = list[Tensor](), list[Tensor]()
+        self.forms, self.errors = list[torch.Tensor](), list[torch.Tensor]()
 
     def apply(self, does: Any, *values: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         if isinstance(does, Sum):

@@ -8,9 +8,9 @@ from functools import cached_property, cmp_to_key
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import torch
 
 from exact.arithmetic.enclosures.affine_maps import row_norms
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational, RationalArray, fraction

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.instruments.batches.hinges.exact_points import ExactPoints
 from exact.instruments.batches.hinges.hinge_rows import NEARLY, ROOM, HingeRows, projected
 from exact.instruments.batches.hinges.read_off import scaled_eps
 from exact.instruments.batches.points import Rows
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _CHUNK = 1 << 20  # entries of a chunk
 
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.enclosures.affine_maps import row_norms
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational, RationalArray, RationalMatrix
@@ -28,7 +28,8 @@ from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 ROOM = 1.0 + 2.0**-6  # for products of two errors, and for the rounding of the bounds
 NEARLY = 2.0**-36  # a relative error beyond it is left to exact arithmetic
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.nearest import exponent, nearest_root, scaled_by

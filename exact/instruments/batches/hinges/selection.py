@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.instruments.batches.hinges.hinge_rows import ROOM, Caps
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _FOLD = 3  # what folding angles beyond pi / 2 does to an error
 
 

@@ -17,15 +17,15 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, U
 from exact.arithmetic.numbers import FloatArray
 from exact.errors import InvalidInput, Unsupported
@@ -42,7 +42,8 @@ from exact.networks.evaluation.required import require_network
 from exact.networks.network import Network
 from exact.networks.norms import Norm
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _CHUNK = 1 << 19  # entries of the largest array of a chunk
 _SMALLEST = 16  # rows of a chunk
 _READ = 1 << 13  # rows whose distances are found at a time

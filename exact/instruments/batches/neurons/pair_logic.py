@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import Rational
@@ -33,7 +33,8 @@ from exact.instruments.batches.hinges.hinge_rows import ROOM, Caps, HingeRows, U
 from exact.instruments.batches.points import read_rows
 from exact.networks.network import Network
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _BLOCK = 1 << 21  # entries of a block of the Gram matrix
 _COUNTED = 1 << 22  # rows of bits that are multiplied at once: float32 counts them exactly
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import inf, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.nearest import exponent, in_range, scaled_by
 from exact.arithmetic.numbers import FloatArray, nearest_float, nearest_floats
@@ -31,7 +31,8 @@ from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.regions.engine import require_ball
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 _CHUNK = 1 << 20  # entries of the largest array of a chunk
 _DOWN, _UP = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # outward rounding of a few float operations
 _LEAST = 2.0**-1074  # what a length may lose to underflow

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST, LEAST_ROOT, U
 from exact.arithmetic.nearest import nearest_root
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, nearest_float, rational

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.ball_tensors import one_thread
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, rational
 from exact.errors import InvalidInput
 from exact.geometry.domains.base import Curve

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.ball_tensors import Balls
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.nearest import exponent, in_range, scaled_by
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import row_norms
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats, members_in_ieee_floats
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray, RationalMatrix
 from exact.errors import ExactlensError, InvalidInput, TooLarge, Undecided

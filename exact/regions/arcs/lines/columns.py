@@ -5,11 +5,10 @@ their errors: what the filters of lines read (see filters).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import torch
+from typing import TYPE_CHECKING, NamedTuple
 
 from exact.arithmetic.enclosures.affine_maps import Affine, row_norms
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT_SCALED, U, inflation
 from exact.arithmetic.numbers import RationalMatrix, nearest_float
 from exact.networks.layers import Layer, norms_in, passes_a_norm_by
@@ -17,7 +16,8 @@ from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.networks.steps import Sum
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 UP = inflation(1 << 22)  # bounds are summed over the columns of a layer
 _LEAST = LEAST_ROOT_SCALED
 _FLAT = 2.0**-40  # the square of a norm's root falls by more: left to exact arithmetic

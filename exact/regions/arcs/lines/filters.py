@@ -22,10 +22,9 @@ Written in torch alone, for CPU and GPU.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.regions.arcs.lines.columns import (
     UP,
@@ -44,7 +43,8 @@ from exact.regions.arcs.lines.columns import (
     total,
 )
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class LineEvents(NamedTuple):
@@ -101,7 +101,7 @@ def line_events(
     none = torch.zeros(0, dtype=ends.dtype, device=device)
     index = torch.zeros(0, dtype=torch.int64, device=device)
     found = _Found(index, none, none, index, index > 0, errors.isfinite())
-    first, offset = list[Tensor](), 0
+    first, offset = list[torch.Tensor](), 0
     for k, (does, inputs) in enumerate(plan.steps):
         given = [values[i] for i in inputs]
         if does is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import qr
 
 from exact.arithmetic.linear_algebra import rank
 from exact.arithmetic.numbers import Rational
@@ -73,6 +72,8 @@ def _independent_coordinates(halfspaces: Sequence[Halfspace], dim: int) -> list[
     table = float_rows(halfspaces, dim)[:, :-1]
     if not len(table) or not np.isfinite(table).all():
         return list(range(dim))
+    from scipy.linalg import qr  # here, since scipy takes a while to load
+
     _, upper, order = qr(table, mode="economic", pivoting=True)
     sizes = np.abs(np.diagonal(upper))
     chosen = sorted(int(j) for j in order[: int(np.count_nonzero(sizes > sizes[0] * _INDEPENDENT))])

@@ -53,7 +53,12 @@ from exact.geometry.combinatorics.codes import code_keys
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import CurveDomain, Flat
 from exact.geometry.polyhedra.constructions import shortened
-from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint, with_regions_reordered
+from exact.geometry.polyhedra.faces import (
+    FaceComplex,
+    Located,
+    SymbolicPoint,
+    with_regions_reordered,
+)
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, is_inside
 from exact.geometry.polyhedra.programmes.lp import Farkas, short_point, strict_feasibility
 from exact.networks.network import Network
@@ -266,7 +271,7 @@ class LatticeFaces(FaceComplex):
             object.__setattr__(self, name, value)
 
     @cached_property
-    def _made(self) -> FaceComplex:
+    def _cut(self) -> FlatCells:
         cells = Subdivision().run(Job(self._problem))
         if cells.outcome is not Outcome.COMPLETE or cells.faces is None:
             raise TooLarge(
@@ -274,10 +279,20 @@ class LatticeFaces(FaceComplex):
                 value=cells.evidence,
                 remedy="ask for codes, adjacency and witnesses, which need no faces",
             )
-        place = np.argsort(code_keys(cells.codes), kind="stable")
+        return cells
+
+    @cached_property
+    def _made(self) -> FaceComplex:
+        assert self._cut.faces is not None
+        place = np.argsort(code_keys(self._cut.codes), kind="stable")
         order = np.empty(len(place), np.int64)
         order[np.argsort(code_keys(self._codes), kind="stable")] = place
-        return with_regions_reordered(cells.faces, order)
+        return with_regions_reordered(self._cut.faces, order)
+
+    def located(self) -> Located | None:
+        """The vertices as floats with bounds."""
+        assert self._cut.faces is not None
+        return self._cut.faces.located()
 
     @property
     def boundary(self) -> dict[int, Incidence]:

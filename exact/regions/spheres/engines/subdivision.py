@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.linear_algebra import Vector, rows_of
@@ -256,6 +254,9 @@ class _Piece:
         """The cells that were kept, in groups that hang together through the cutting circles."""
         left, right = self._at.arc_sides[~self._is_old[self._at.arc_circle]].T
         shape = self._at.cell_count, self._at.cell_count
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=shape)
         part = connected_components(graph, directed=False)[1]
         parts = dict[int, list[int]]()

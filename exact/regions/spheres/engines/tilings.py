@@ -17,8 +17,6 @@ from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from exact.arithmetic.nearest import turn_between
 from exact.arithmetic.numbers import Ball, Rational, RationalArray, ball_bounds, ball_precision
@@ -389,6 +387,9 @@ def _component_count(ends: np.ndarray, points: int) -> int:
     """The connected components of the union of the circles."""
     whole = int(np.count_nonzero(ends[:, 0] < 0))
     inner = ends[ends[:, 0] >= 0]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array(
         (np.ones(len(inner), dtype=np.int8), (inner[:, 0], inner[:, 1])), shape=(points, points)
     )

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from exact.check.functions.pencils import Form
+from exact.check.functions.stages import Stages
 from exact.check.network import Layer, Network, dot
-from exact.check.pencils import Form
 from exact.check.records import Integers, Json, Rejected, Values, get, only, scaled
-from exact.check.stages import Stages
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exact.check.network import Block, Layer, Network, dot
-from exact.check.records import Integers, Rejected, Values, get, integers, only
+from exact.check.records import Integers, Rejected, Values, entries, get, integers, only, scaled
 
 Choose = Callable[[int, Values], bool]
 
@@ -147,3 +147,13 @@ def activate(
         [unit * o for o in one],
         unit * factor,
     )
+
+
+def read_map(record: Any, outputs: int, dim: int, place: str) -> tuple[list[Integers], int]:
+    """The rows (coefficients, then constant) of an affine map over the parameters, and their
+    denominator.
+    """
+    denominator, *rows = entries(record.get("map"), outputs + 1, f"{place}, map")
+    return [integers(row, dim + 1, f"{place}, map") for row in rows], scaled(
+        denominator, 0, f"{place}, map"
+    )[0]

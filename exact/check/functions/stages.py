@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from exact.check.functions.pencils import Form
 from exact.check.network import Block, Layer, Network, Norm, dot
-from exact.check.pencils import Form
 from exact.check.records import Integers, Rejected, Values
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
+from exact.check.functions.pencils import Direction, Form, discriminant, sign, sign_of_surd
 from exact.check.network import dot
-from exact.check.pencils import Direction, Form, discriminant, sign, sign_of_surd
 from exact.check.records import Values
 
 

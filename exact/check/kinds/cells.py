@@ -1,0 +1,317 @@
+"""Kind `complex`, from the third format on: regions that are polytopes, cell by cell, with vertices
+that are named by the constraints that meet there.
+
+The cells stand in the order of a tree, each with the hinges that flip on the way from its parent,
+and the functions of all hinges are carried along (:mod:`exact.check.functions.forms`). (1) A vertex
+is the one point at which the named constraints of its first cell vanish; it lies in the closed
+domain. (2) At every vertex of a cell no hinge is positive whose bit is 0, or negative whose bit is
+1 (at its first one by the functions of that cell, which are the true ones there: layer by layer, a
+weak sign that agrees with the bit picks a right piece of the activation), and each bit that is 1 is
+positive at some; so the inside of the hull has that code. (3) A face of the hull is what vertices
+some constraint holds at zero. Of these sets the largest ones have one dimension less, by recursion
+down to edges with two ends: each dimension is one less at least, and there are as many as there can
+be. (4) In every face each face two dimensions lower lies in an even number of those between: they
+are a nonzero cycle modulo 2 in the boundary, a sphere, hence all facets. (5) Every facet belongs to
+two cells, or to one and to the edge of the domain; codes are distinct. So the hulls leave no gap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import gcd
+from typing import Any
+
+from exact.check.functions.flat_domains import Domain, read_map, sign
+from exact.check.functions.forms import Columns, Forms, Walk
+from exact.check.network import Network, sum_of_products
+from exact.check.records import (
+    Claim,
+    Integers,
+    Records,
+    Rejected,
+    Values,
+    get,
+    indices,
+    only,
+    written_code,
+)
+
+_Rows = list[Integers]  # of functions: d coefficients, the constant, perhaps a multiple of K
+
+
+@dataclass
+class _Vertices:
+    """What holds at every vertex: hinges positive and negative there as bits, as codes have them,
+    and the numbers of the constraints that vanish: hinges, then walls, then sides of the cube.
+    """
+
+    positive: list[int] = field(default_factory=list)
+    negative: list[int] = field(default_factory=list)
+    tight: list[Values] = field(default_factory=list)
+    seen: set[Values] = field(default_factory=set)
+
+
+@dataclass
+class _Lattice:
+    """Faces by their vertices, each with the faces of one dimension less that bound it."""
+
+    numbers: dict[Values, int] = field(default_factory=dict)
+    boundary: list[frozenset[int]] = field(default_factory=list)
+
+
+def check_cells(network: Network, domain: Domain, claim: Claim, records: Records) -> str:
+    """What a complex proves. Raises Rejected."""
+    domain.require_room()
+    if claim.faces:
+        raise Rejected("header: counts of faces, which a complex of this format does not have")
+    return _Complex(network, domain, claim).check(records)
+
+
+class _Complex:
+    """The cells read so far, and the functions of the last one and of its ancestors."""
+
+    def __init__(self, network: Network, domain: Domain, claim: Claim) -> None:
+        self.network, self.domain, self.claim = network, domain, claim
+        self.walk, self.vertices = Walk(network, domain, claim.maps), _Vertices()
+        self.lattice = [_Lattice() for _ in range(domain.dim)]
+        self.owners, self.way = dict[int, int](), list[tuple[int, Forms]]()
+        self.sides = _sides(domain)
+
+    def check(self, records: Records) -> str:
+        """Read all cells."""
+        for i in range(self.claim.regions):
+            self._cell(records.next(f"cell {i}"), f"cell {i}")
+        self._require_no_gap()
+        counts = [len(self.vertices.tight), *(len(x.boundary) for x in self.lattice[1:])]
+        return (
+            f"{self.claim.regions} cells of a complex with {', '.join(map(str, counts))} lower "
+            f"faces fill the domain"
+        )
+
+    def _cell(self, record: Any, place: str) -> None:
+        code, forms = self._function(record, place)
+        self.way.append((code, forms))
+        count = len(self.vertices.tight)
+        known = indices(get(record, "known", list, place), count, f"{place}, known")
+        new = get(record, "new", list, place)
+        for i, names in enumerate(new):
+            self._add_vertex(names, code, forms, f"{place}, vertex {count + i}")
+        corners = (*sorted(known), *range(count, count + len(new)))
+        positive = 0
+        for v in corners:
+            positive |= self.vertices.positive[v]
+            if self.vertices.negative[v] & code:
+                raise Rejected(f"{place}: a hinge that is on is negative at vertex {v}")
+        if positive != code:
+            raise Rejected(f"{place}: the code is not that of its vertices")
+        if self.claim.maps:
+            self._require_map(record, forms, place)
+        for facet in self.lattice_of(corners, self.domain.dim, place):
+            self.owners[facet] = self.owners.get(facet, 0) + 1
+
+    def _function(self, record: Any, place: str) -> tuple[int, Forms]:
+        """The code of a cell, and its functions."""
+        named = {"known", "new", *(["map"] if self.claim.maps else [])}
+        hinges = self.network.hinges
+        if not self.way:
+            only(record, {"code", *named}, place)
+            code = self.claim.add_new(record, hinges, place)
+            return code, self.walk.begin(code)
+        only(record, {"back", "flips", *named}, place)
+        back = get(record, "back", int, place)
+        if not 0 <= back < len(self.way):
+            raise Rejected(f"{place}: goes back by {back} of {len(self.way)} cells")
+        del self.way[len(self.way) - back :]
+        code, forms = self.way[-1]
+        flips = indices(get(record, "flips", list, place), hinges, f"{place}, flips")
+        for hinge in flips:
+            code ^= 1 << (hinges - 1 - hinge)
+        self.claim.add_new({"code": written_code(code, hinges)}, hinges, place)
+        return code, self.walk.step(forms, code, flips)
+
+    # ---- vertices
+
+    def _add_vertex(self, names: Any, code: int, forms: Forms, place: str) -> None:
+        """A new vertex, where the named constraints of a cell meet."""
+        walls = len(self.domain.walls)
+        count = self.network.hinges + walls + len(self.sides)
+        rows = [self._row(k, forms) for k in indices(names, count, place)]
+        point = _meet(rows, self.domain.dim, place)
+        if point in self.vertices.seen:
+            raise Rejected(f"{place}: is listed twice")
+        self.vertices.seen.add(point)
+        self._look(point, code, forms, place)
+
+    def _row(self, name: int, forms: Forms) -> Integers:
+        """The function of a constraint: coefficients, the constant, and where there is a cube the
+        multiple of K.
+        """
+        hinges, walls = self.network.hinges, self.domain.walls
+        if name >= hinges + len(walls):
+            return self.sides[name - hinges - len(walls)]
+        own = self.walk.hinge(forms, name) if name < hinges else walls[name - hinges]
+        return [*own, 0] if self.sides else own
+
+    def _look(self, vertex: Values, code: int, forms: Forms, place: str) -> None:
+        """The signs of all constraints at a vertex `x, x0`, or `p, x0, q` for (p + K q) / x0."""
+        dim, hinges = self.domain.dim, self.network.hinges
+        point, far = list(vertex[: dim + 1]), list(vertex[dim + 1 :])
+        values = list[int]()
+        for columns in self.walk.hinge_columns(forms):
+            values += _values(columns, point, far)
+        positive = int("".join(["1" if x > 0 else "0" for x in values]) or "0", 2)
+        tight = [k for k, x in enumerate(values) if not x]
+        negative = ((1 << hinges) - 1) ^ positive
+        for k in tight:
+            negative ^= 1 << (hinges - 1 - k)
+        if (positive & ~code) or (negative & code):
+            raise Rejected(f"{place}: a hinge has not there the sign that the code says")
+        is_far = any(far)
+        columns = [far, point[:-1]] if is_far else [point[:-1]]
+        for k, both in enumerate(self.domain.constraints(columns, [0, point[-1]][not is_far :])):
+            side = sign(both)
+            if side < 0:
+                raise Rejected(f"{place}: outside the domain, at wall {k}")
+            if not side:
+                tight.append(hinges + k)
+        self.vertices.positive.append(positive)
+        self.vertices.negative.append(negative)
+        self.vertices.tight.append(tuple(tight))
+
+    # ---- faces
+
+    def lattice_of(self, corners: Values, dim: int, place: str) -> frozenset[int]:
+        """The faces of one dimension less that bound a face of dimension `dim`, by (3) and (4)."""
+        if dim == 1:
+            if len(corners) != 2:
+                raise Rejected(f"{place}: an edge without two ends, or a face without edges")
+            return frozenset(corners)
+        at = dict[int, list[int]]()
+        for v in corners:
+            for k in self.vertices.tight[v]:
+                at.setdefault(k, []).append(v)
+        sets = {tuple(on) for on in at.values() if dim <= len(on) < len(corners)}
+        if sum(map(len, sets)) > dim * len(corners):  # else every vertex lies in dim of them
+            sets = {part for part in sets if not any(set(part) < set(other) for other in sets)}
+        found, odd = list[int](), set[int]()
+        for part in sets:
+            number = self._face(part, dim - 1, place)
+            found.append(number)
+            odd ^= self.lattice[dim - 1].boundary[number]
+        if odd or not found:
+            raise Rejected(f"{place}: the boundary of a {dim}-face in it is not closed")
+        return frozenset(found)
+
+    def _face(self, corners: Values, dim: int, place: str) -> int:
+        """The number of a face among those of its dimension."""
+        lattice = self.lattice[dim]
+        number = lattice.numbers.get(corners)
+        if number is None:
+            boundary = self.lattice_of(corners, dim, place)
+            number = lattice.numbers[corners] = len(lattice.boundary)
+            lattice.boundary.append(boundary)
+        return number
+
+    def _require_no_gap(self) -> None:
+        """Every facet belongs to two cells, or to one and to the edge of the domain."""
+        dim, edge = self.domain.dim - 1, self.network.hinges
+        names = (
+            list(self.lattice[dim].numbers)
+            if dim
+            else [(v,) for v in range(len(self.vertices.tight))]
+        )
+        for number, owners in self.owners.items():
+            tight = [self.vertices.tight[v] for v in names[number]]
+            on_edge = any(k >= edge and all(k in other for other in tight) for k in tight[0])
+            if owners > 2:
+                raise Rejected(f"{dim}-face {number}: belongs to {owners} cells")
+            if owners == 1 and not on_edge:
+                raise Rejected(
+                    f"{dim}-face {number}: one side is neither a cell nor outside the domain: a "
+                    f"region is missing"
+                )
+
+    # ---- maps
+
+    def _require_map(self, record: Any, forms: Forms, place: str) -> None:
+        rows, denominator = read_map(record, len(forms.outputs[0]), self.domain.dim, place)
+        for row, *values in zip(rows, *forms.outputs, strict=True):
+            if any(x * self.walk.one != y * denominator for x, y in zip(row, values, strict=True)):
+                raise Rejected(f"{place}, map: not that of the code")
+
+
+def _sides(domain: Domain) -> _Rows:
+    """The sides of the cube, in the order of `Domain.constraints`: K - x_i, then K + x_i."""
+    if not domain.cube:
+        return []
+    units = [[int(i == k) for i in range(domain.dim)] for k in range(domain.dim)]
+    return [[*(s * x for x in unit), 0, 1] for unit in units for s in (-1, 1)]
+
+
+def _values(columns: Columns, point: Integers, far: Integers) -> Integers:
+    """Functions at a point, or far out, where the multiple of K is not zero."""
+    found = _combined(columns, point)
+    if not any(far):
+        return found
+    return [x or y for x, y in zip(_combined(columns[:-1], far), found, strict=True)]
+
+
+def _combined(columns: Columns, factors: Integers) -> Integers:
+    if len(factors) == 3:
+        x, y, z = factors
+        return [x * a + y * b + z * c for a, b, c in zip(*columns, strict=True)]
+    if len(factors) == 4:
+        x, y, z, w = factors
+        return [x * a + y * b + z * c + w * d for a, b, c, d in zip(*columns, strict=True)]
+    return [sum_of_products(row, factors) for row in zip(*columns, strict=True)]
+
+
+def _meet(rows: _Rows, dim: int, place: str) -> Values:
+    """The one point at which functions vanish, `(p + K q) / x0`, as p, x0 and, where there is a
+    cube, q, without common factor.
+    """
+    if dim == 2 and len(rows) == 2:
+        point = _crossing(*rows)
+    else:
+        point = _eliminated(rows, dim)
+    if not point or not point[dim]:
+        raise Rejected(f"{place}: the constraints do not meet in one point")
+    divisor = gcd(*point) if point[dim] > 0 else -gcd(*point)
+    return tuple(x // divisor for x in point)
+
+
+def _crossing(first: Integers, second: Integers) -> Integers:
+    """Where two lines meet."""
+    a, b, e, *p = first
+    c, d, f, *q = second
+    far = [[b * v - d * u, c * u - a * v] for u, v in zip(p, q, strict=True)]
+    return [b * f - d * e, c * e - a * f, a * d - b * c, *(x for pair in far for x in pair)]
+
+
+def _eliminated(rows: _Rows, dim: int) -> Integers:
+    """Where functions vanish, by elimination without fractions of the first ones that are
+    independent (Bareiss); nothing where they do not determine a point.
+    """
+    done = list[tuple[int, Integers]]()
+    for given in rows:
+        row, last = given, 1
+        for column, pivot in done:
+            lead, top = row[column], pivot[column]
+            row = [(top * x - lead * y) // last for x, y in zip(row, pivot, strict=True)]
+            last = top
+        column = next((k for k in range(dim) if row[k]), -1)
+        if column >= 0:
+            done.append((column, row))
+        if len(done) == dim:
+            break
+    if len(done) < dim:
+        return []
+    scale = done[-1][1][done[-1][0]]
+    parts = list[Integers]()
+    for part in range(dim, len(rows[0])):  # the constants, and the multiples of K
+        point = [0] * dim
+        for column, row in reversed(done):
+            rest = row[part] * scale + sum_of_products(row[:dim], point)
+            point[column] = -rest // row[column]
+        parts.append(point)
+    return [*parts[0], scale, *(x for point in parts[1:] for x in point)]

@@ -1,0 +1,82 @@
+"""What importing costs: `exact` and its checker load no library before something needs one."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import exact
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "numba", "sympy", "matplotlib", "networkx", "scipy", "numpy", "flint", "pandas")
+CERTIFICATE = ROOT / "tests" / "exact" / "certificates_of_format_1" / "complex.jsonl"
+FIRST_ANSWER = """
+from exact import Box, partition
+from exact.sources import tensors
+hat = tensors.mlp([([[1, 0], [1, 1], [1, 2]], [0, -1, 1]), ([[1, -2, 1]], [0])])
+partition(hat, Box(-1, 3, dim=2))
+"""
+
+
+def loaded_by(code: str, *names: str) -> list[str]:
+    """Those of the names that are loaded at the end of a program in a process of its own."""
+    told = f"import sys\n{code}\nprint([m for m in {names} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found: list[str] = ast.literal_eval(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_importing_exact_loads_no_library() -> None:
+    assert loaded_by("import exact\nexact.InvalidInput", *HEAVY) == []
+
+
+def test_a_first_answer_waits_for_no_library_that_it_does_not_use() -> None:
+    heavy = ("torch", "sympy", "matplotlib", "networkx", "scipy.special", "scipy.sparse", "pandas")
+    assert loaded_by(FIRST_ANSWER, *heavy) == []
+    assert loaded_by(FIRST_ANSWER, "numba") == ["numba"]
+
+
+@pytest.mark.parametrize(
+    "start", ["from exact.check.__main__ import main as run", "from studies.cli import run"]
+)
+def test_checking_a_file_loads_the_checker_alone(start: str) -> None:
+    words = [str(CERTIFICATE)] if "exact" in start else ["check", str(CERTIFICATE)]
+    code = f"{start}\nassert run({words}) == 0"
+    assert loaded_by(code, *HEAVY, "typer", "rich", "exact.arithmetic", "exact.regions") == []
+
+
+def test_the_table_says_where_every_public_name_is_defined() -> None:
+    tree = ast.parse((ROOT / "exact" / "__init__.py").read_text(encoding="utf-8"))
+    typed = {
+        alias.name: node.module
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == exact._PLACES
+    assert sorted(exact._PLACES) == sorted(exact.__all__)
+    for name in exact.__all__:
+        assert getattr(exact, name) is getattr(sys.modules[typed[name]], name)
+
+
+def test_rooms_and_names_are_found_and_nothing_else() -> None:
+    assert {*exact.__all__, "sources", "check", "errors"} <= set(dir(exact))
+    assert exact.sources.tensors.__name__ == "exact.sources.tensors"
+    assert set(exact.sources.__all__) <= set(dir(exact.sources))
+    with pytest.raises(AttributeError, match="'exact' has no attribute 'partitions'"):
+        exact.partitions  # noqa: B018 - it is the access that fails
+    with pytest.raises(AttributeError, match=r"'exact\.sources' has no attribute 'tensor'"):
+        exact.sources.tensor  # noqa: B018
+
+
+def test_the_function_hides_the_module_of_its_name() -> None:
+    code = "import exact.partition, exact\nassert exact.partition.__name__ == 'partition'"
+    assert loaded_by(code, "exact.partition") == ["exact.partition"]
+    code = "from exact.partition import ENGINES\nfrom exact import partition\npartition.__wrapped__"
+    assert loaded_by(code) == []
