@@ -39,6 +39,8 @@ from exact.instruments.comparisons.region_events import RegionEvents, region_eve
 from exact.instruments.critical_radii import critical_radii
 from exact.instruments.loading import load
 from exact.instruments.neighbourhood import neighbourhood
+from exact.instruments.output_sets.conditions import Condition, outputs
+from exact.instruments.output_sets.holds import Answer, Verdict, holds
 from exact.networks.activations import (
     GELU,
     AbsoluteValue,
@@ -70,6 +72,7 @@ __all__ = [
     "AbsoluteValue",
     "Activation",
     "AffineMap",
+    "Answer",
     "Ball",
     "Block",
     "Box",
@@ -77,6 +80,7 @@ __all__ = [
     "Choice",
     "CircleBatch",
     "Codes",
+    "Condition",
     "Domain",
     "Ellipse",
     "EngineDefect",
@@ -126,6 +130,7 @@ __all__ = [
     "TooLarge",
     "Undecided",
     "Unsupported",
+    "Verdict",
     "choose",
     "codes_in_precision",
     "critical_radii",
@@ -133,12 +138,14 @@ __all__ = [
     "expected_crossings",
     "firing_shares",
     "hamming",
+    "holds",
     "joint_counts",
     "load",
     "map_change",
     "nearest_boundaries",
     "neighbourhood",
     "neuron_status",
+    "outputs",
     "pair_logic",
     "partition",
     "partition_circles",
