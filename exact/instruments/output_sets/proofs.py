@@ -24,7 +24,7 @@ from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.geometry.polyhedra.programmes.boxes import Bounds
 from exact.geometry.polyhedra.programmes.lp import Farkas, Interior, strict_feasibility
-from exact.instruments.output_sets.boxes import CASE, CELLS, HALVED, WALL, BoxSearch, OpenBox
+from exact.instruments.output_sets.boxes import CELLS, HALVED, WALL, BoxSearch, OpenBox
 from exact.instruments.output_sets.cells import Part, common_point, rows_over
 from exact.instruments.output_sets.conditions import Condition
 from exact.networks.network import Network
@@ -108,7 +108,6 @@ class TreeWriter:
             return record | {"cells": self.cells(box.walls(self.bounds, every=True), box)}
         if node.kind == HALVED:
             return record | {"axis": node.number, "children": node.children}
-        assert node.kind in (CASE, WALL), "nodes are of four kinds"
         if node.kind == WALL:
             slanted = [i for i, wall in enumerate(self.flat.walls) if wall.axis is None]
             return record | {"wall": slanted[node.number]}
