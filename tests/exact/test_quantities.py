@@ -123,6 +123,21 @@ def test_lengths_of_cells(name: str) -> None:
         assert result.lengths_float.sum() == pytest.approx(2 * np.pi * 3**0.5)
 
 
+def test_the_arc_through_the_angle_zero_is_measured_like_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No cell of a circle is left to exact lengths: the last one ends a turn later."""
+    result = partition(NET, CURVES["circle"])
+    assert isinstance(result, CurvePartition)
+    own = [region.length_float for region in result.regions]
+    kind = type(result.regions[0])
+    monkeypatch.setattr(kind, "length_float", property(lambda self: pytest.fail("made exactly")))
+    again = partition(NET, CURVES["circle"])
+    assert isinstance(again, CurvePartition)
+    assert again.lengths_float == pytest.approx(own, rel=1e-12)
+    assert again.lengths_float.min() > 0
+
+
 def test_lengths_of_whole_circles_and_of_very_many_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     still = mlp([([[0, 0, 0]], [1]), ([[1]], [0])])
     whole = partition(still, CURVES["circle"])
