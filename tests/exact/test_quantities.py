@@ -93,6 +93,21 @@ def test_attributes_of_edges() -> None:
     assert graph.nodes[0]["centroids_float"] == result.centroids_float[0].tolist()
 
 
+@every_job
+def test_graphs_without_labels(name: str) -> None:
+    """The same nodes and edges as with codes and hinges, and nothing on them but what was named."""
+    result = found(name)
+    plain, whole = result.graph(labels=False), result.graph(witnesses=False)
+    assert sorted(plain.nodes) == sorted(whole.nodes) == list(range(len(result)))
+    assert sorted(plain.edges()) == sorted(whole.edges())
+    assert all(not data for _, data in plain.nodes(data=True))
+    assert not any("flipped" in data for *_, data in plain.edges(data=True))
+    assert all(data == {"code": result.code_of(i)} for i, data in whole.nodes(data=True))
+    assert all(hash(data["code"]) == hash(result.code_of(i)) for i, data in whole.nodes(data=True))
+    named = result.graph(labels=False, attributes=["degrees"])
+    assert [named.nodes[i] for i in named] == [{"degrees": k} for k in result.degrees.tolist()]
+
+
 NET = mlp(drawn((3, 8, 6, 3), 2))
 CURVES = {
     "segment": Segment([-3, -1, -3], [3, 1, 3]),
