@@ -2,9 +2,10 @@
 
 Exit codes: 0 done, 2 bad input (one line on stderr), 3 an enumeration that ended before it was
 complete, or its certificate, 4 a certificate that is rejected, 5 a study in which a theorem fails,
-6 one in which a question of the user's does (both write their reports), 130 interrupted, 141 the
-reader of the output went away (the work is done). The commands are in `studies.command_line`;
-`exactlens check FILE` is answered here, by the checker alone, and waits for nothing else.
+6 one in which a question of the user's does (both write their reports), 7 a condition that fails,
+130 interrupted, 141 the reader of the output went away (the work is done). The commands are in
+`studies.command_line`; `exactlens check FILE` is answered here, by the checker alone, and waits for
+nothing else.
 """
 
 from __future__ import annotations

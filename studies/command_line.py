@@ -1,4 +1,4 @@
-"""The commands: `exactlens train | partition | check | graph | draw | gpt2 | ... | cache`.
+"""The commands: `exactlens train | partition | holds | check | graph | ... | cache`.
 
 Only typer is imported here: `exactlens --help` must not wait for torch.
 """
@@ -17,13 +17,16 @@ from typer.core import TyperCommand
 
 from studies import models, studying, validating
 from studies.options import (
+    ByteBudget,
     Device,
     Force,
     FromBlock,
     How,
     Limit,
+    RegionBudget,
     ReluIsed,
     Root,
+    SecondBudget,
     Seed,
     Target,
     Where,
@@ -39,7 +42,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 _EPILOG = (
     "Exit codes: 0 done, 2 bad input, 3 the enumeration ended early, 4 a certificate is rejected, "
     "5 a theorem fails in a study: the code is wrong, 6 a question of your own fails, "
-    "130 interrupted, 141 closed pipe."
+    "7 a condition fails, 130 interrupted, 141 closed pipe."
 )
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -210,6 +213,59 @@ def partition(
         out=out,
         certificate=certificate,
     )
+
+
+@app.command(cls=SeveralValues)
+@with_groups
+def holds(
+    *,
+    run: Target,
+    condition: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONDITION",
+            help="On the outputs y0, y1, ...: <, <=, >, >= between sums, joined by and, or, not.",
+            show_default=False,
+        ),
+    ],
+    where: Where,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a proof for others to check: .json, or .json.gz.",
+            parser=file_to_write,
+            metavar="PATH",
+            show_default=False,
+        ),
+    ] = None,
+    budget_regions: RegionBudget = None,
+    budget_seconds: SecondBudget = None,
+    budget_bytes: ByteBudget = None,
+    root: Root = Path("runs"),
+) -> int:
+    """Decide exactly whether a condition on the outputs holds on all of a domain.
+
+    Bounds on boxes come first; on what is left all cells are listed. The domain is closed, and a
+    tie fails < and fulfils <=. Regions of a budget are boxes and cells.
+
+    Exit codes: 0 it holds, 7 it fails, with a point where it does, 3 the budget was reached.
+
+    Examples:
+
+        exactlens holds moons-none "y0 < 100" --box -1 1
+
+        exactlens holds moons-none "y0 <= 50 and y0 > -50" --segment -1,-1 1,1/2
+    """
+    from studies.commands import holds as command
+    from studies.commands.job import job_options
+
+    bounds = {
+        "budget_regions": budget_regions,
+        "budget_seconds": budget_seconds,
+        "budget_bytes": budget_bytes,
+    }
+    options = job_options(run, {**where, **bounds, "limit": "none", "root": root})
+    return command.run(options, condition, certificate=certificate)
 
 
 @app.command()

@@ -25,7 +25,7 @@ from benchmarks import (
     toy_ensembles,
 )
 from benchmarks.jobs import QUICK, SUITES, Job, layers, problem, shape, truths
-from exact import Box, GreatCircle, Segment, partition
+from exact import Box, GreatCircle, Segment, holds, partition
 from exact.sources import nnet
 from studies.enumerated_toys import random_toy
 from studies.instruments_on_toys import INSTRUMENTS, Compared
@@ -325,6 +325,24 @@ def test_acas_xu_boxes_are_counted(
         ["like", name, f"{len(partition(net.network, net.box(*box))):,}", "complete"]
         for name, box in acasxu.BOXES.items()
     ]
+
+
+def test_acas_xu_properties_are_asked_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both ways give one answer, and the table says how much each looked at."""
+    monkeypatch.setattr(acasxu, "CONDITIONS", {2: "1 and 2", 3: "3"})
+    net = nnet.read(acas_like(tmp_path, 50.0))
+    assert acasxu.main([str(tmp_path), "--conditions"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [[x.strip() for x in line.split("|")[1:-1]] for line in lines if "like" in line]
+    assert [row[1] for row in rows] == ["2", "3"]
+    for row, name in zip(rows, ("1 and 2", "3"), strict=True):
+        condition, _ = acasxu.asked(net, int(row[1]))
+        box = net.box(*acasxu.BOXES[name])
+        assert row[2] == holds(net.network, box, condition).verdict.value
+        assert row[3] == f"{len(partition(net.network, box)):,}"
+        assert len(row) == acasxu.ASKED.count("|") - 1
 
 
 def test_acas_xu_files_are_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

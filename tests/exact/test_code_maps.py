@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
+from math import prod
 from typing import Any
 
 import networkx as nx
@@ -269,6 +270,28 @@ def test_a_difference_that_primes_divide_is_seen() -> None:
     assert len(found) == 2 and found.map_ids.tolist() == [0, 1]
     assert len(set(found._maps._residues.fingerprints(found.codes).tolist())) == 1
     assert 4 < found._maps._residues.primes_needed < 9
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_one_prime_of_several_is_enough_to_tell_maps_apart(
+    place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A difference of all primes but one is seen by that one alone, whether it comes first or last;
+    and labels that differ stay apart whatever the maps are.
+    """
+    some = list(islice(primes(), 3))
+    step = prod(p for k, p in enumerate(some) if k != place)
+    net = mlp([([[1]], [0]), ([[step]], [0])])
+    found = partition(net, Box(-1, 1, dim=1))
+    residues = Residues(*found.chart.functions(), 8)
+    monkeypatch.setattr(Residues, "primes_needed", 3)
+    for labels in ([0, 0], [0, 1], [1, 0]):
+        told = residues.refined(found.codes, np.array(labels))
+        assert told is not None
+        assert told[0] != told[1]
+    same = residues.refined(found.codes[[1, 1]], np.array([0, 1]))
+    assert same is not None
+    assert same[0] != same[1]
 
 
 def test_primes_that_divide_a_denominator_are_passed_over() -> None:

@@ -93,6 +93,21 @@ def test_attributes_of_edges() -> None:
     assert graph.nodes[0]["centroids_float"] == result.centroids_float[0].tolist()
 
 
+@every_job
+def test_graphs_without_labels(name: str) -> None:
+    """The same nodes and edges as with codes and hinges, and nothing on them but what was named."""
+    result = found(name)
+    plain, whole = result.graph(labels=False), result.graph(witnesses=False)
+    assert sorted(plain.nodes) == sorted(whole.nodes) == list(range(len(result)))
+    assert sorted(plain.edges()) == sorted(whole.edges())
+    assert all(not data for _, data in plain.nodes(data=True))
+    assert not any("flipped" in data for *_, data in plain.edges(data=True))
+    assert all(data == {"code": result.code_of(i)} for i, data in whole.nodes(data=True))
+    assert all(hash(data["code"]) == hash(result.code_of(i)) for i, data in whole.nodes(data=True))
+    named = result.graph(labels=False, attributes=["degrees"])
+    assert [named.nodes[i] for i in named] == [{"degrees": k} for k in result.degrees.tolist()]
+
+
 NET = mlp(drawn((3, 8, 6, 3), 2))
 CURVES = {
     "segment": Segment([-3, -1, -3], [3, 1, 3]),
@@ -121,6 +136,21 @@ def test_lengths_of_cells(name: str) -> None:
         assert result.lengths_float.sum() == pytest.approx(6 * (2 + 1 / 9) ** 0.5)
     if name == "circle":
         assert result.lengths_float.sum() == pytest.approx(2 * np.pi * 3**0.5)
+
+
+def test_the_arc_through_the_angle_zero_is_measured_like_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No cell of a circle is left to exact lengths: the last one ends a turn later."""
+    result = partition(NET, CURVES["circle"])
+    assert isinstance(result, CurvePartition)
+    own = [region.length_float for region in result.regions]
+    kind = type(result.regions[0])
+    monkeypatch.setattr(kind, "length_float", property(lambda self: pytest.fail("made exactly")))
+    again = partition(NET, CURVES["circle"])
+    assert isinstance(again, CurvePartition)
+    assert again.lengths_float == pytest.approx(own, rel=1e-12)
+    assert again.lengths_float.min() > 0
 
 
 def test_lengths_of_whole_circles_and_of_very_many_cells(monkeypatch: pytest.MonkeyPatch) -> None:

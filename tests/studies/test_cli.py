@@ -29,6 +29,7 @@ import torch
 import typer
 
 from exact import Box, InvalidInput, partition
+from exact.instruments.output_sets.checker import check_file
 from exact.regions.polytopes.engines.skeleton import Skeleton
 from exact.sources import tensors, torch_modules, weight_files
 from studies import arguments, asking, cli, command_line, subjects
@@ -169,7 +170,9 @@ def test_help_needs_none_of_the_heavy_libraries(tmp_path: Path) -> None:
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize("command", ["train", "partition", "graph", "draw", "gpt2", "study"])
+@pytest.mark.parametrize(
+    "command", ["train", "partition", "holds", "graph", "draw", "gpt2", "study"]
+)
 def test_every_help_shows_examples(call: Call, command: str) -> None:
     result = call(f"{command} --help")
     assert (result.code, result.err) == (0, "")
@@ -224,8 +227,8 @@ def test_the_examples_of_train_run(call: Call, line: str) -> None:
     assert call(f"{line} {' '.join(QUICK)} --force").code == 0
 
 
-@pytest.mark.parametrize("line", examples("partition", "graph", "draw"))
-def test_the_examples_of_partition_graph_and_draw_run(call: Call, line: str) -> None:
+@pytest.mark.parametrize("line", examples("partition", "holds", "graph", "draw"))
+def test_the_examples_of_partition_holds_graph_and_draw_run(call: Call, line: str) -> None:
     assert call(line)[::2] == (0, "")
 
 
@@ -234,6 +237,28 @@ def test_the_examples_of_gpt2_and_study_are_understood(line: str) -> None:
     name, *words = shlex.split(line)
     command = typer.main.get_command(command_line.app).commands[name]  # type: ignore[attr-defined]
     assert command.make_context(name, words).params
+
+
+def test_a_condition_is_decided_and_certified(call: Call) -> None:
+    """The verdict is the exit code, and the proof in the file is one."""
+    held = call('holds moons-none "y0 < 100" --box -1 1 --certificate proof.json.gz')
+    assert (held.code, held.err) == (0, "")
+    assert "verdict   holds" in held.out
+    assert check_file("proof.json.gz") == "holds"
+    failed = call('holds moons-none "y0 > 100" --box -1 1 --certificate proof.json')
+    assert (failed.code, failed.err) == (7, "")
+    assert "witness   " in failed.out
+    assert check_file("proof.json") == "fails"
+    assert call('holds moons-none "y0 < 0 or y0 > 0" --space --budget-regions 1').code in (3, 7)
+    for line, text in (
+        ('holds moons-none "y0 == 1" --box -1 1', "cannot be read"),
+        ('holds moons-none "y0 < 1"', "no option says which part"),
+        ('holds moons-layernorm "y0 < 1" --box -1 1', "norm"),
+        ('holds moons-none "y0 < 1" --box -1 1 --certificate proof.txt', "proof.txt"),
+    ):
+        told = call(line)
+        assert told.code == 2
+        assert text in told.err
 
 
 def test_the_help_of_train_names_every_task(call: Call) -> None:

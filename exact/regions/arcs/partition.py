@@ -174,7 +174,7 @@ class CurvePartition(Partition):
         return meeting_cells(self.cells, other.seen_as(CurvePartition).cells) if complete else _NONE
 
     def graph(
-        self, *, witnesses: bool | None = None, attributes: Sequence[str] = ()
+        self, *, witnesses: bool | None = None, attributes: Sequence[str] = (), labels: bool = True
     ) -> nx.MultiGraph[int]:
         """Nodes are cells with `code` and `witness`; an edge is a crossing with `flipped` hinges
         and its `position`.
@@ -185,15 +185,11 @@ class CurvePartition(Partition):
         `crossings` has them exactly.
         """
         graph: nx.MultiGraph[int] = nx.MultiGraph()
-        self._add_nodes(graph, witnesses, attributes)
+        self._add_nodes(graph, witnesses, attributes, labels)
         for before, cut, after in self._joints():
             if cut not in self.cells.undefined:
-                graph.add_edge(
-                    before,
-                    after,
-                    flipped=self.hinges_between(before, after),
-                    position=self._positions[cut],
-                )
+                flipped = {"flipped": self.hinges_between(before, after)} if labels else {}
+                graph.add_edge(before, after, position=self._positions[cut], **flipped)
         return graph
 
     @cached_property

@@ -166,7 +166,7 @@ class SpherePartition(Partition):
         return self.complex.pairs()
 
     def graph(
-        self, *, witnesses: bool | None = None, attributes: Sequence[str] = ()
+        self, *, witnesses: bool | None = None, attributes: Sequence[str] = (), labels: bool = True
     ) -> nx.MultiGraph[int]:
         """Nodes are cells with `code` and `witness`; an edge is an arc, with its index `arc` and
         the `flipped` hinges.
@@ -175,9 +175,9 @@ class SpherePartition(Partition):
         cell: unless they are asked for, nodes have none beyond 10,000 cells.
         """
         graph: nx.MultiGraph[int] = nx.MultiGraph()
-        self._add_nodes(graph, witnesses, attributes)
+        self._add_nodes(graph, witnesses, attributes, labels)
         for arc, (a, b) in enumerate(self.complex.arc_sides.tolist()):
-            graph.add_edge(a, b, arc=arc, flipped=self.flipped(arc))
+            graph.add_edge(a, b, arc=arc, **({"flipped": self.flipped(arc)} if labels else {}))
         return graph
 
     # ---- measures

@@ -114,9 +114,9 @@ def reached(
     """
     watch = Watch(Budget(seconds=seconds).seconds, inf)
     rows = _rows(found.network, unsafe)
-    outside = _outside(found, rows)
-    left = np.flatnonzero(~outside).tolist()
-    settled = {"filter": int(np.count_nonzero(outside)), "exact": 0}
+    settled_there = outside(found, rows)
+    left = np.flatnonzero(~settled_there).tolist()
+    settled = {"filter": int(np.count_nonzero(settled_there)), "exact": 0}
     with one_thread():
         for index, walls in zip(left, _walls(found, rows, left), strict=True):
             if watch.is_up():
@@ -128,7 +128,7 @@ def reached(
     return Reached(found, rows, None, None, settled)
 
 
-def _outside(found: FlatPartition, rows: Sequence[Sequence[Rational]]) -> BitArray:
+def outside(found: FlatPartition, rows: Sequence[Sequence[Rational]]) -> BitArray:
     """Regions on which one row is certainly negative: at all vertices, and so on their hull. Others
     are left open.
     """

@@ -1,0 +1,56 @@
+"""The cells of a part of a domain, listed by `partition`, and held against what violates a
+condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from exact.geometry.budgets import Budget
+from exact.geometry.domains.base import Flat
+from exact.geometry.polyhedra.halfspace import Halfspace, Point
+from exact.geometry.polyhedra.programmes.lp import Farkas
+from exact.instruments.output_sets.cells import Part, common_point, rows_over
+from exact.instruments.output_sets.conditions import Condition, Inequality
+from exact.instruments.output_sets.reached import outside
+from exact.networks.network import Network
+from exact.partition import partition
+from exact.regions.cells import Outcome
+from exact.regions.polytopes.partition import FlatPartition
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What the cells of a part of a domain told: a point that violates the condition, how many
+    cells there were, and the partition where it stopped early.
+    """
+
+    point: Point | None
+    cells: int
+    stopped: FlatPartition | None = None
+
+
+def visit(
+    network: Network, flat: Flat, walls: Sequence[Halfspace], violations: Condition, budget: Budget
+) -> Visit:
+    """Look at all cells of the network in the part of a domain that some more walls leave."""
+    part = Flat(flat.origin, flat.directions, (*flat.walls, *walls))
+    found = cast(FlatPartition, partition(network, Part(part), limit=None, budget=budget))
+    for case in violations.cases:
+        for index in _open_cells(found, case):
+            rows = rows_over(case, found.map_columns(index))
+            point = common_point(found.walls_known(index), rows, flat.dim)
+            if not isinstance(point, Farkas):
+                return Visit(point, len(found))
+    return Visit(None, len(found), None if found.outcome is Outcome.COMPLETE else found)
+
+
+def _open_cells(found: FlatPartition, case: Sequence[Inequality]) -> list[int]:
+    """The regions on which vertices do not show that a case of violations is out of reach."""
+    if not case:
+        return list(range(len(found)))
+    rows = [(*(-x for x in one.factors), one.bound) for one in case]
+    open_: list[int] = (~outside(found, rows)).nonzero()[0].tolist()
+    return open_

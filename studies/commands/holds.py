@@ -1,0 +1,53 @@
+"""`exactlens holds`: whether a condition on the outputs holds on all of a domain."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from exact import Answer, Budget, Condition, Verdict, holds
+from studies.commands.job import (
+    JobOptions,
+    built_domain,
+    console,
+    in_words_of_the_command_line,
+    open_run,
+)
+from studies.runs import writable
+
+EXIT_CODES = {Verdict.HOLDS: 0, Verdict.BUDGET_REACHED: 3, Verdict.FAILS: 7}
+
+
+def run(options: JobOptions, text: str, *, certificate: Path | None) -> int:
+    """Print the verdict, with a point where the condition fails, and return the exit code."""
+    if certificate is not None:
+        writable(certificate, (".json", ".gz"))
+    opened = open_run(options)
+    domain = built_domain(options, opened.network)
+    budget = Budget(options.budget_regions, options.budget_seconds, options.budget_bytes)
+    started = time.monotonic()
+    with in_words_of_the_command_line(codes_only=False):
+        asked = Condition.read(text, opened.network.output_dim)
+        answer = holds(opened.network, domain, asked, budget=budget)
+    screen = console()
+    screen.print(f"{opened.label()}: {domain!r}")
+    for word, value in _lines(answer, time.monotonic() - started):
+        screen.print(f"  {word:10}{value}")
+    if certificate is not None:
+        answer.certificate(certificate)
+        screen.print(f"certificate written to {certificate}")
+    return EXIT_CODES[answer.verdict]
+
+
+def _lines(answer: Answer, seconds: float) -> list[tuple[str, str]]:
+    found = [
+        ("condition", str(answer.condition)),
+        ("verdict", answer.verdict.value),
+        ("evidence", answer.evidence),
+        ("boxes", f"{answer.boxes:,} bounded, {answer.left:,} left"),
+        ("cells", f"{answer.cells:,} listed"),
+    ]
+    if answer.witness is not None and answer.outputs is not None:
+        found.append(("witness", " ".join(map(str, answer.witness))))
+        found.append(("outputs", " ".join(map(str, answer.outputs))))
+    return [*found, ("seconds", f"{seconds:.2f}")]
