@@ -42,7 +42,7 @@ _ROOM = (
 )
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _gcd(a: int, b: int) -> int:
     """The greatest common divisor of two numbers from 0; of 0 and 0 it is 0."""
     while b:
@@ -50,7 +50,7 @@ def _gcd(a: int, b: int) -> int:
     return a
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def largest_normal(row: Array) -> int:
     """The index of the largest coefficient of the normal, or -1 for a constant row."""
     best, size = -1, 0
@@ -60,7 +60,7 @@ def largest_normal(row: Array) -> int:
     return best
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def restricted(rows: Array, count: int, wall: Array, pivot: int) -> tuple[Array, int]:
     """The first `count` rows inside the hyperplane of `wall`, without the pivot coordinate; (rows,
     status).
@@ -88,7 +88,7 @@ def restricted(rows: Array, count: int, wall: Array, pivot: int) -> tuple[Array,
     return result, OK
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def certain_side(row: Array, point: Array, index: int) -> int:
     """The sign of a form at the float64 point `point[index]`, or 0 when rounding may have changed
     it (Higham, 3.1).
@@ -105,7 +105,7 @@ def certain_side(row: Array, point: Array, index: int) -> int:
     return 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _clear_side(row: Array, point: Array, index: int) -> int:
     """The sign of a form where it is far from zero for coefficients and coordinates of this size,
     else 0.
@@ -121,20 +121,20 @@ def _clear_side(row: Array, point: Array, index: int) -> int:
     return 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _bit(codes: Array, index: int, plane: int) -> bool:
     """Bit `plane` of the code of a cell."""
     word: np.uint64 = codes[index, plane >> 6]
     return bool((word >> np.uint64(plane & 63)) & np.uint64(1))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _set_bit(codes: Array, index: int, plane: int) -> None:
     """Set bit `plane` of the code of a cell."""
     codes[index, plane >> 6] |= np.uint64(1) << np.uint64(plane & 63)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _hash(codes: Array, index: int) -> np.uint64:
     """A 64-bit hash of one code; equal codes have equal hashes."""
     state = np.uint64(0x9E3779B97F4A7C15)
@@ -147,7 +147,7 @@ def _hash(codes: Array, index: int) -> np.uint64:
     return state
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _same(a: Array, i: int, b: Array, j: int) -> bool:
     """Whether row i of a is row j of b."""
     for word in range(a.shape[1]):  # noqa: SIM110 - numba compiles loops, not generators
@@ -156,7 +156,7 @@ def _same(a: Array, i: int, b: Array, j: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def hash_table(codes: Array) -> Array:
     """An open-addressing table of the rows: slot -> index + 1, or 0."""
     size = 4
@@ -173,7 +173,7 @@ def hash_table(codes: Array) -> Array:
     return table
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _find(table: Array, codes: Array, other: Array, index: int) -> int:
     """The index in `codes` of row `index` of `other`, or -1."""
     mask = np.uint64(len(table) - 1)
@@ -186,7 +186,7 @@ def _find(table: Array, codes: Array, other: Array, index: int) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _place(
     rows: Array,
     active: Array,
@@ -297,7 +297,7 @@ def insert(
     return size, OK
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def with_room(codes: Array, points: Array, count: int, room: int) -> tuple[Array, Array]:
     """The arrays with space for `room` rows (grown by half again when they lack it)."""
     if len(codes) >= room:
@@ -311,7 +311,7 @@ def with_room(codes: Array, points: Array, count: int, room: int) -> tuple[Array
     return wider, farther
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def classify(rows: Array, active: Array, plane: int) -> tuple[int, int, int]:
     """(kind, index, sign): 0 constant with its sign, 1 copy of an active row (up to sign), 2 a new
     hyperplane.
@@ -341,7 +341,7 @@ def classify(rows: Array, active: Array, plane: int) -> tuple[int, int, int]:
     return 2, -1, 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def complete(codes: Array, count: int, kinds: Array, origins: Array, signs: Array) -> None:
     """Set the bits of constant rows and of copies."""
     for plane in range(len(kinds)):
@@ -354,7 +354,7 @@ def complete(codes: Array, count: int, kinds: Array, origins: Array, signs: Arra
                     _set_bit(codes, cell, plane)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def mask_to(codes: Array, active: Array) -> None:
     """Clear the bits of all hyperplanes that are not active, in place."""
     mask = np.zeros((1, codes.shape[1]), dtype=np.uint64)
@@ -365,7 +365,7 @@ def mask_to(codes: Array, active: Array) -> None:
             codes[cell, word] &= mask[0, word]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _point_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]:
     """The one cell of R^0: its code, when it lies inside every wall."""
     codes = np.zeros((1, words), dtype=np.uint64)
@@ -377,7 +377,7 @@ def _point_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int
     return codes, np.zeros((1, 0)), OK
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _before(rows: Array, i: int, j: int) -> int:
     """The sign of the zero of row j minus the zero of row i, on a line; both coefficients positive
     after turning.
@@ -389,7 +389,7 @@ def _before(rows: Array, i: int, j: int) -> int:
     return 1 if value > 0 else (-1 if value < 0 else 0)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _sorted_zeros(rows: Array) -> Array:
     """The rows with a zero, ascending by it: sorted as floats, then put right by exact
     comparisons.
@@ -412,7 +412,7 @@ def _sorted_zeros(rows: Array) -> Array:
     return order
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]:
     """The cells of points on a line, from left to right, with the middle of each gap as witness."""
     nothing = np.zeros((0, words), dtype=np.uint64), np.zeros((0, 1))
@@ -458,7 +458,7 @@ def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]
     return codes[:count], points[:count], OK
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _clears(point: float, zero: float) -> bool:
     """Whether the distance to a zero exceeds the rounding error of its quotient, one unit of the
     last place.
@@ -466,7 +466,7 @@ def _clears(point: float, zero: float) -> bool:
     return abs(zero) == np.inf or abs(point - zero) > 2.0 * _ROUNDING * abs(zero)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _between(left: float, right: float) -> float:
     """A point between two zeros, which may be infinite."""
     if left == -np.inf:
@@ -536,7 +536,7 @@ def cells(rows: Array, walls: int, words: int, alarm: Array) -> tuple[Array, Arr
     return codes[:count], points[:count], OK
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def complete_codes(rows: Array, first: int, points: Array, codes: Array) -> Array:
     """Set the bits of the rows from number `first` on by the sides of float64 points; which points
     are certainly off all.
@@ -552,7 +552,7 @@ def complete_codes(rows: Array, first: int, points: Array, codes: Array) -> Arra
     return certain
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def pairs_across(codes: Array, masks: Array) -> Array:
     """All (a, b) with codes[b] = codes[a] ^ masks[k] for some k, the first set bit of the mask
     clear in a (E x 2).

@@ -58,7 +58,7 @@ class Branches(NamedTuple):
     size: Array
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _at(row: Array, u: Array) -> float:
     """The value of a row at a point: four sums side by side, which a processor adds at once."""
     d = u.shape[0]
@@ -74,7 +74,7 @@ def _at(row: Array, u: Array) -> float:
     return (a + b) + (c + e)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def side(row: Array, u: Array) -> int:
     """The certain sign of a row at a float point of the box, or 0."""
     d, value = u.shape[0], _at(row, u)
@@ -85,7 +85,7 @@ def side(row: Array, u: Array) -> int:
     return -1 if -value > bound else 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def all_inside(rows: Array, count: int, u: Array) -> bool:
     """Whether a point is certainly inside the box and the first `count` rows."""
     for j in range(u.shape[0]):
@@ -97,14 +97,14 @@ def all_inside(rows: Array, count: int, u: Array) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _add(total: Array, factor: float, row: Array) -> None:
     """Add a multiple of a row."""
     for j in range(total.shape[0]):
         total[j] += factor * row[j]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def is_closed(rows: Array, tight: Array, weights: Array, m: int) -> bool:
     """Whether weights >= 0 of m rows certainly prove that no point of the box is inside all."""
     d = rows.shape[1] - 3
@@ -125,7 +125,7 @@ def is_closed(rows: Array, tight: Array, weights: Array, m: int) -> bool:
     return total + (error + (d + m + 9) * 4.0 * _U * size) * 1.001 + _TINY < 0.0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _inverse(rows: Array, basis: Basis, m: int, out: Array, work: Array) -> bool:
     """The inverse of the columns of a basis, (a over the basic columns, 1) of each tight row;
     whether there is one.
@@ -157,7 +157,7 @@ def _inverse(rows: Array, basis: Basis, m: int, out: Array, work: Array) -> bool
     return True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _inside(rows: Array, count: int, u: Array, best: float, out: Array) -> bool:
     """Whether the point, moved into the box and a little inwards, is certainly inside all rows;
     written to `out`.
@@ -178,7 +178,7 @@ def _inside(rows: Array, count: int, u: Array, best: float, out: Array) -> bool:
     return all_inside(rows, count, out)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def decide(rows: Array, count: int, basis: Basis, weights: Array, u: Array, alarm: Array) -> int:
     """Whether the box has a point inside all of the first `count` rows.
 
@@ -310,7 +310,7 @@ def decide(rows: Array, count: int, basis: Basis, weights: Array, u: Array, alar
     return UNDECIDED
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def descend(
     rows: Array,
     count: int,
@@ -366,7 +366,7 @@ def descend(
     return OPEN, hinges.shape[0], count, found, closed
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def facets(rows: Array, asked: Array, alarm: Array) -> Array:
     """Which of the asked rows are facets of the region that all rows cut out of the box: OPEN,
     CLOSED or UNDECIDED.

@@ -12,7 +12,7 @@ Array = np.ndarray[Any, Any]
 _ROOM = 1.01  # for the rounding of the bounds
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def angles_before(
     starts: Array,
     low: Array,

@@ -35,7 +35,7 @@ _SLACK = 2.0**-40  # a row is violated beyond this, against the size of the poin
 Array = np.ndarray[Any, Any]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def side(row: Array, x: Array) -> int:
     """The certain sign of a row at a float point, or 0."""
     d = x.shape[0]
@@ -52,7 +52,7 @@ def side(row: Array, x: Array) -> int:
     return -1 if -value > bound else 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def all_inside(rows: Array, count: int, skip: int, x: Array) -> bool:
     """Whether the point is certainly inside the first `count` rows, row `skip` left out."""
     for i in range(count):  # noqa: SIM110 - numba compiles loops, not generators
@@ -61,7 +61,7 @@ def all_inside(rows: Array, count: int, skip: int, x: Array) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def points_inside(rows: Array, points: Array) -> Array:
     """Which of the points are certainly inside all rows."""
     found = np.zeros(points.shape[0], np.bool_)
@@ -70,7 +70,7 @@ def points_inside(rows: Array, points: Array) -> Array:
     return found
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def shorten(x: Array, radius: float) -> None:
     """Round a point in place to the coarsest dyadic grid whose error is below half the radius;
     leave it where that fails.
@@ -88,7 +88,7 @@ def shorten(x: Array, radius: float) -> None:
             x[j] = np.rint(y) / scale
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def settle(rows: Array, x: Array) -> bool:
     """Round a point in place as far as its distance to the rows allows; whether it is then
     certainly inside all of them.
@@ -105,7 +105,7 @@ def settle(rows: Array, x: Array) -> bool:
     return all_inside(rows, count, -1, x)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _column(rows: Array, member: int, out: Array) -> None:
     """The column of a basis member: (a, 1) of a row, (0, 1) of the cap, a unit vector of a fixed
     coordinate.
@@ -120,7 +120,7 @@ def _column(rows: Array, member: int, out: Array) -> None:
     out[d if member == CAP else FIXED - member] = 1.0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _crash(rows: Array, count: int, basis: Array, alarm: Array) -> None:
     """Write a start basis: rows that look independent (Gauss-Jordan), fixed coordinates for the
     rest, and the cap.
@@ -162,7 +162,7 @@ def _crash(rows: Array, count: int, basis: Array, alarm: Array) -> None:
     basis[d] = CAP
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _factor(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     """The inverse of the basis matrix (columns are the members) by Gauss-Jordan; False when it
     looks singular, or late.
@@ -203,7 +203,7 @@ def _factor(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _start(rows: Array, count: int, basis: Array, inverse: Array, alarm: Array) -> bool:
     """Factor the proposed basis if it is one with weights >= 0, else a crash basis."""
     n = basis.shape[0]
@@ -300,7 +300,7 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
     return np.nan
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     """Whether an exact Farkas vector on the rows of the basis exists for certain: weights > 0,
     offsets that sum to < 0.
@@ -353,7 +353,7 @@ def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     return closed
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def decide(rows: Array, count: int, basis: Array, inverse: Array, x: Array, alarm: Array) -> int:
     """OPEN with a certain short point in `x`, CLOSED with a certain Farkas vector on `basis`, or
     UNDECIDED.
@@ -433,7 +433,7 @@ def descend(
     return OPEN, hinges.shape[0], count, branches, closed
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _is_across(rows: Array, wall: int, y: Array) -> bool:
     """Round y as far as its distances allow; whether it is certainly outside row `wall` and inside
     all others.
@@ -449,7 +449,7 @@ def _is_across(rows: Array, wall: int, y: Array) -> bool:
     return side(rows[wall], y) == -1 and all_inside(rows, count, wall, y)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def shoot(rows: Array, edges: int, x: Array, found: Array, alarm: Array) -> None:
     """Mark facets in `found` that a ray from x against the normal of some row from number `edges`
     on leads through.

@@ -10,7 +10,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def turned_on(starts: Array, rows: Array, codes: Array, on: Array) -> None:
     """on[e]: whether event e of a curve turns hinge rows[e] on. Curve i has the events starts[i] ..
     starts[i + 1] in order, and in front of them the packed code codes[i], which is used up.
@@ -23,7 +23,7 @@ def turned_on(starts: Array, rows: Array, codes: Array, on: Array) -> None:
             on[e] = codes[i, byte] & bit != 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def before_first_points(starts: Array, rows: Array, opens: Array, codes: Array) -> None:
     """Codes behind the first point of each curve become those in front of it: the events of that
     point (up to the next that opens one) are undone.

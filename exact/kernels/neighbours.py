@@ -10,7 +10,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def neighbour_rows(pairs: Array, starts: Array, columns: Array) -> None:
     """Fill a symmetric graph (CSR) from edges (E x 2, each once): `starts` (R + 1) is given zero,
     `columns` (2 E) come out ascending in every row. By counting, first the ends, then the starts.
@@ -34,7 +34,7 @@ def neighbour_rows(pairs: Array, starts: Array, columns: Array) -> None:
             place[ends[k]] += 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def count_flips(words: Array, starts: Array, columns: Array, flips: Array) -> None:
     """For every entry of a graph over rows of words, how many bits differ: flips[k + 1]."""
     for r in range(starts.shape[0] - 1):
@@ -48,7 +48,7 @@ def count_flips(words: Array, starts: Array, columns: Array, flips: Array) -> No
             flips[k + 1] = count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def list_flips(words: Array, starts: Array, columns: Array, members: Array) -> None:
     """The bits that differ for every entry, ascending, one entry's behind the other's.
 

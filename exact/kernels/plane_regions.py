@@ -778,7 +778,7 @@ def _trimmed(m: Mesh) -> Mesh:
     )
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def around(half: Array, first: Array) -> tuple[Array, Array, Array]:
     """The half-edges around every cell, counter-clockwise, as CSR, and the vertices they start
     at."""
@@ -798,7 +798,7 @@ def around(half: Array, first: Array) -> tuple[Array, Array, Array]:
     return starts, members[:top], corners[:top]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def neighbours(m: Mesh, first: Array, begins: Array, bits: Array) -> tuple[Array, Array, Array]:
     """The cells across the sides of every cell, ascending, as CSR, and the bit that flips there;
     `begins` as :func:`cut_by_layers` returns it, `bits` the numbers of bits of the layers.

@@ -36,7 +36,7 @@ _WIDEST = 2.0**-24  # of an enclosure; wider ones are made anew in balls
 Array = np.ndarray[Any, Any]
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _delta(rows: Array, i: int, j: int) -> float:
     """Delta of circles i and j (rows of eleven), within 80 U."""
     g = rows[i, 0] * rows[j, 0] + rows[i, 1] * rows[j, 1] + rows[i, 2] * rows[j, 2]
@@ -44,7 +44,7 @@ def _delta(rows: Array, i: int, j: int) -> float:
     return rows[i, 4] * rows[j, 4] - t * t
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def count_meetings(rows: Array, first: int, counts: Array, asked: Array) -> int:
     """Count for every circle those it certainly crosses; list in `asked` the pairs that floats do
     not decide.
@@ -67,7 +67,7 @@ def count_meetings(rows: Array, first: int, counts: Array, asked: Array) -> int:
     return unknown
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def fill_slots(
     rows: Array, starts: Array, asked: Array, meets: Array, neighbour: Array, twin: Array
 ) -> None:
@@ -92,7 +92,7 @@ def fill_slots(
                 room[j] += 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def fill_pairs(pairs: Array, starts: Array, neighbour: Array, twin: Array) -> None:
     """The same from the list of all pairs that meet, in ascending order."""
     room = starts[:-1].copy()
@@ -105,7 +105,7 @@ def fill_pairs(pairs: Array, starts: Array, neighbour: Array, twin: Array) -> No
         room[j] += 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def enclose(rows: Array, i: int, others: Array, low: Array, high: Array, hard: Array) -> int:
     """Enclose the diamond angles at which circle i meets the others; list those it cannot in `hard`
     and count them.
@@ -155,7 +155,7 @@ def enclose(rows: Array, i: int, others: Array, low: Array, high: Array, hard: A
     return missed
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def write_keys(low: Array, keys: Array, shift: int) -> None:
     """Keys that sort like lower bounds: the bound in units of 2^-(61 - shift), at most 2^-50, then
     the index of the point.
@@ -165,7 +165,7 @@ def write_keys(low: Array, keys: Array, shift: int) -> None:
         keys[k] = (np.uint64(low[k] * scale) << np.uint64(shift)) | np.uint64(k)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def certain_order(
     keys: Array, high: Array, shift: int, points: Array, offset: int, tied: Array
 ) -> int:
@@ -210,7 +210,7 @@ def certain_order(
     return uncertain
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def number_arcs(
     starts: Array,
     points: Array,
@@ -255,7 +255,7 @@ def number_arcs(
     return arc
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _root(parent: Array, x: int) -> int:
     """The root of a class, halving the path to it."""
     while parent[x] != x:
@@ -264,7 +264,7 @@ def _root(parent: Array, x: int) -> int:
     return x
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _join(parent: Array, a: int, b: int) -> bool:
     """Join two classes, the lesser root being that of both; whether they were two."""
     a, b = _root(parent, a), _root(parent, b)
@@ -277,7 +277,7 @@ def _join(parent: Array, a: int, b: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def unite(parent: Array, pairs: Array) -> int:
     """Join the classes of every pair, the least member being the root; returns how many joins
     changed something.
@@ -289,7 +289,7 @@ def unite(parent: Array, pairs: Array) -> int:
     return effective
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def number_classes(parent: Array, numbers: Array) -> int:
     """Number the classes by their least members; returns how many there are."""
     count = 0
@@ -303,7 +303,7 @@ def number_classes(parent: Array, numbers: Array) -> int:
     return count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def components(starts: Array, neighbour: Array, parent: Array) -> None:
     """Join circles that meet."""
     for i in range(len(starts) - 1):
@@ -311,7 +311,7 @@ def components(starts: Array, neighbour: Array, parent: Array) -> None:
             _join(parent, i, neighbour[t])
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def number_vertices(
     starts: Array,
     twin: Array,
@@ -354,7 +354,7 @@ def number_vertices(
     return count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def link_simple(
     starts: Array,
     neighbour: Array,
@@ -401,7 +401,7 @@ def link_simple(
     return marked
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def trace_walks(following: Array, walk_of: Array) -> int:
     """Number the closed walks by their least half-edges; returns their number, -1 when a walk does
     not close.
@@ -422,7 +422,7 @@ def trace_walks(following: Array, walk_of: Array) -> int:
     return count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def sides(walk_of: Array, cell_of_walk: Array, arc_sides: Array) -> None:
     """The cells on both sides of every arc."""
     for e in range(len(arc_sides)):
@@ -430,7 +430,7 @@ def sides(walk_of: Array, cell_of_walk: Array, arc_sides: Array) -> None:
         arc_sides[e, 1] = cell_of_walk[walk_of[2 * e + 1]]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def float_points(
     rows: Array, circle: Array, other: Array, leaving: Array, frame: Array, result: Array
 ) -> None:

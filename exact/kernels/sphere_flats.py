@@ -29,7 +29,8 @@ _PRODUCT = 2.0**-45  # above the relative error of a product of two matrices of 
 _DEPENDENT = 2.0**-20  # a row this close to the span of others is not used to go on
 _TANGENT = 2.0**-30  # a flat this close to the sphere is not gone on with
 _CONTRACTION = 0.45
-_OPTIONS: dict[str, Any] = {"cache": True, "_nrt": False}  # arrays come in, none is made
+# arrays come in, none is made
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
 
 Array = np.ndarray[Any, Any]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-kernel = numba.njit(cache=True, _nrt=False)  # type: ignore[call-overload]
+kernel = numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
 
 
 @kernel

@@ -943,7 +943,7 @@ def middles(c: Complex, first: int, far: float, out: Array) -> None:
             out[row, j] = total / c.cells.corner_count[cell]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def reached(c: Complex, faces: Array, vertices: Array) -> None:
     """Mark every face and vertex of the cells."""
     d = c.vertices.finite.shape[1]
@@ -974,7 +974,7 @@ def reached(c: Complex, faces: Array, vertices: Array) -> None:
                     top += 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def gathered(
     pool: Array, starts: Array, counts: Array, ids: Array, numbers: Array
 ) -> tuple[Array, Array]:
@@ -990,7 +990,7 @@ def gathered(
     return indptr, members
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def paired(starts: Array, members: Array, faces: int) -> Array:
     """The pairs of rows of a CSR table that share a member, each once, by member."""
     first = np.full(faces, -1, np.int64)
