@@ -164,12 +164,13 @@ def choose(problem: Problem, engine: str | None = None) -> Choice:
       hidden layer behind one norm at most (5 to 72); `nested_roots` for more hidden layers (300),
       behind several norms, on a circle with a radius behind a norm, and on an ellipse where the
       norm reads a centre or a bias, or eps stands beside its root.
-    - Box, RealSpace, Plane, HPolytope: the cheapest of `skeleton` (1 to 40, to d = 8),
-      `subdivision` (3^d / 6, to d = 8), for one hidden layer `vertices` (2 to 50), and `lp_tree`
-      (45, deeper 85). In more dimensions also `live_tree` where every coordinate has bounds (10
-      beyond d = 16 or where bounds fix half of the first layer, else 60 to 90), and `slice` where
-      several hidden layers and the walls have fewer rows than dimensions (30). `facet_walk` (450)
-      and `brute_force` come on request only, and so do all of these on a line.
+    - Box, RealSpace, Plane, HPolytope: the cheapest of `skeleton` (1 to 40, to d = 8; more where
+      hinges are few and d is 4 at most), `subdivision` (3^d / 6, to d = 8), for one hidden layer
+      `vertices` (2 to 50), and `lp_tree` (45, deeper 85). In more dimensions also `live_tree` where
+      every coordinate has bounds (10 beyond d = 16 or where bounds fix half of the first layer,
+      else 60 to 90), and `slice` where several hidden layers and the walls have fewer rows than
+      dimensions (30). `facet_walk` (450) and `brute_force` come on request only, and so do all of
+      these on a line.
     - Ball, NormBall: `vertices` for one hidden layer, `round_layers` (1000) for more.
     - 2-spheres: `small_circles` (1) for one hidden layer, `sphere_subdivision` (300) for more.
     - Spheres of dimension 3 and more: `sphere_flats` (20) for one hidden layer, to dimension 8,

@@ -58,19 +58,37 @@ def wide(dim: int) -> Network:
     )
 
 
+def drawn(dim: int, hinges: int, bias: float) -> Network:
+    """One hidden layer of random floats."""
+    draw = np.random.default_rng(hinges).normal
+    layer = draw(size=(hinges, dim)), bias * draw(size=hinges)
+    return tensors.mlp([layer, (np.ones((1, hinges)), None)])
+
+
+@pytest.mark.parametrize(
+    ("dim", "bias", "few"), [(3, 1.0, 14), (3, 0.0, 24), (4, 1.0, 6), (4, 0.0, 10)], ids=repr
+)
+def test_a_few_hinges_are_cut_by_what_starts_sooner(dim: int, bias: float, few: int) -> None:
+    for hinges, engine in ((few, "subdivision"), (few + 1, "skeleton"), (9 * few, "skeleton")):
+        problem = Problem.of(drawn(dim, hinges, bias), Box(-1, 1, dim=dim))
+        choice = choose(problem)
+        assert choice.engine.name == engine and choice.costs["skeleton"] < 100
+    assert choose(Problem.of(drawn(5, 2, bias), Box(-1, 1, dim=5))).engine.name == "skeleton"
+
+
 POINTS = [0, 0, 0], [1, 0, 0], [0, 1, 1]
 
 
 @pytest.mark.parametrize(
     ("network", "domain", "engine"),
     [
-        (PLAIN, Box(-1, 1, dim=3), "skeleton"),
-        (PLAIN, RealSpace(3), "skeleton"),
+        (PLAIN, Box(-1, 1, dim=3), "subdivision"),
+        (PLAIN, RealSpace(3), "subdivision"),
         (PLAIN, Plane(*POINTS), "subdivision"),
         (PLAIN, Ball([0, 0, 0], 1), "vertices"),
         (wide(4), RealSpace(4), "vertices"),
         (wide(6), RealSpace(6), "vertices"),
-        (wide(4), Box(-1, 1, dim=4), "skeleton"),
+        (wide(4), Box(-1, 1, dim=4), "subdivision"),
         (wide(8), Box(-1, 1, dim=8), "skeleton"),
         (wide(9), Box(-1, 1, dim=9), "lp_tree"),
         (PLAIN, Segment([-1, -1, 1], [1, 1, 2]), "circle"),

@@ -62,6 +62,7 @@ from exact.geometry.polyhedra.faces import (
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, is_inside
 from exact.geometry.polyhedra.programmes.lp import Farkas, short_point, strict_feasibility
 from exact.networks.network import Network
+from exact.propagation.bounds import arrangement_bound
 from exact.propagation.enclosures import PointWalk, stages
 from exact.propagation.region_maps import MapWalk
 from exact.regions.cells import Outcome
@@ -77,6 +78,10 @@ from exact.regions.polytopes.refusals import flat_refusal
 
 COSTS = (0.5, 1.0, 2.0, 2.5, 3.0, 4.5, 6.5, 15.0, 40.0)
 """Microseconds a region, by dimension, measured on random networks in a box."""
+START, START_OF_CONES, FEW_DIMENSIONS = 1000.0, 5000.0, 4
+"""Microseconds that starting takes longer than that of `subdivision`, where cones are cut twice; in
+more dimensions they are made up for by a few regions.
+"""
 LEFT = "left to subdivision"
 """What `decisions` counts for a job that was done by `subdivision`."""
 _PART, _TIMES, _SPARE = 10**7, 8, 2**14
@@ -100,7 +105,7 @@ class Skeleton(Engine):
     def cost(self, problem: Problem) -> float:
         if isinstance(problem.domain, CurveDomain):
             return inf  # the engines for curves tell the crossings too
-        return COSTS[problem.flat.dim]
+        return COSTS[problem.flat.dim] + _start(problem)
 
     def bytes_per_region(self, problem: Problem) -> float:
         return 60.0 * problem.flat.dim + (problem.network.hinge_count + 7) // 8
@@ -119,6 +124,16 @@ class Skeleton(Engine):
         if cells.outcome is Outcome.COMPLETE and cells.empty is None:
             return _within_budget(job, cells)
         return cells
+
+
+def _start(problem: Problem) -> float:
+    """What starting costs beyond `subdivision`, a region: of weight where hinges are few."""
+    dim, hinges = problem.flat.dim, problem.network.hinge_count
+    most = START_OF_CONES / arrangement_bound(hinges, dim)
+    if dim > FEW_DIMENSIONS or most < 1.0:
+        return 0.0
+    of_cones = is_made_of_cones(problem.network, problem.flat)
+    return min(3.0**dim, most if of_cones else most * START / START_OF_CONES)
 
 
 def _with_all_faces(job: Job) -> FlatCells:
