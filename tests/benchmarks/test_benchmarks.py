@@ -14,6 +14,7 @@ import torch
 from benchmarks import __main__ as command
 from benchmarks import (
     acasxu,
+    cores,
     float_tree,
     instruments,
     many_networks,
@@ -343,6 +344,25 @@ def test_acas_xu_properties_are_asked_twice(
         assert row[2] == holds(net.network, box, condition).verdict.value
         assert row[3] == f"{len(partition(net.network, box)):,}"
         assert len(row) == acasxu.ASKED.count("|") - 1
+
+
+def test_threads_are_timed_in_turn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cores.main(["3: 8-8", "--threads", "1", "2"]) == 0
+    lines = [x for x in capsys.readouterr().out.splitlines() if x.startswith("| 3: 8-8")]
+    rows = [[x.strip() for x in line.split("|")[1:-1]] for line in lines]
+    found = partition(problem(Job("cores", "3: 8-8"))[0], Box(-1, 1, dim=3))
+    assert [row[:3] for row in rows] == [["3: 8-8", k, f"{len(found):,}"] for k in "12"]
+    assert rows[0][6] == "1.00" and 1.0 <= float(rows[1][6]) <= 2.0
+    digests = iter("ab")
+    told = {**cores.measured("2: 3", 1)}
+    monkeypatch.setattr(
+        cores.subprocess,
+        "run",
+        lambda *given, **more: mock.Mock(stdout=json.dumps({**told, "digest": next(digests)})),
+    )
+    assert cores.main(["2: 3", "--threads", "1", "2"]) == 1
 
 
 def test_acas_xu_files_are_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
