@@ -472,6 +472,28 @@ def _point(x: int, y: int, far: tuple[int, int] = (0, 0)) -> Any:
     return SymbolicPoint((x, y, 1), far)
 
 
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(-1, 1, dim=3),
+        Box([0, Fraction(1, 3), -7], [Fraction(1, 7), 5, 0]),
+        Box([Fraction(1, 10**330), -1], [1, Fraction(1, 3)]),
+        Box([Fraction(1, 3), 2, 0, 1, 0], [Fraction(2, 3), 2, 1, 4, 10**30]),
+    ],
+    ids=repr,
+)
+def test_corners_of_a_box_are_where_their_walls_meet(box: Box) -> None:
+    network = generic(len(box.lo), 3)
+    flat = Problem(network, box).flat
+    watch = Job(Problem(network, box)).watch
+    cutter = EdgeCutter(flat, network.bits_per_layer, ExactVertices(network, flat), watch)
+    many = 2**flat.dim
+    at, errors = cutter.c.p[:many].copy(), cutter.c.pe[:many].copy()
+    for vertex in range(many):
+        cutter._refresh(vertex)
+    assert np.array_equal(at, cutter.c.p[:many]) and np.array_equal(errors, cutter.c.pe[:many])
+
+
 def test_arrays_of_vertices_have_room_for_the_same_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel asks one of them, so that a shorter one would be written beyond its end."""
     monkeypatch.setattr(edge_cutting, "_LARGE", 2**14)  # between the sizes of the arrays
@@ -598,5 +620,7 @@ def test_refusals_and_costs() -> None:
     assert f"above {MAX_DIM}" in str(engine.refusal(Problem(generic(above, 2), RealSpace(above))))
     assert len(COSTS) == above
     for dim in range(1, above):
-        problem = Problem(generic(dim, 2), Box(-1, 1, dim=dim))
+        problem = Problem(generic(dim, 40), Box(-1, 1, dim=dim))
         assert (engine.cost(problem) < Subdivision().cost(problem)) == (dim >= 3)
+        problem = Problem(generic(dim, 2), Box(-1, 1, dim=dim))  # which starting takes longer for
+        assert (engine.cost(problem) < Subdivision().cost(problem)) == (dim >= 5)

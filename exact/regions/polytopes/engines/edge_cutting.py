@@ -14,7 +14,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
-from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats
+from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rounding_error
 from exact.errors import EngineDefect, TooLarge, require
 from exact.geometry.budgets import Stopped, Watch
 from exact.geometry.domains.base import Flat
@@ -115,9 +115,22 @@ class EdgeCutter:
         # inside is the side where a wall's form is positive: every half-edge leaves to side 1
         other = vertices[:, None] ^ (1 << np.arange(d))
         twin[:, 1 : 2 * d : 2] = (other << self._shift) + 2 * np.arange(d) + 1
-        for v in range(2**d):
-            self._refresh(v)
+        if box:
+            self._place_corners(forms, wall)
+        else:
+            for v in range(2**d):
+                self._refresh(v)
         return c
+
+    def _place_corners(self, forms: list[Form], walls: IndexArray) -> None:
+        """The corners of a box from the ends of its sides, which many of them share: what
+        `_refresh` finds at each.
+        """
+        ends = [Rational(-form[-1], form[k // 2]) for k, (form, _) in enumerate(forms)]
+        floats = nearest_floats(ends)
+        errors = np.where(np.array([x == 0 for x in ends]), 0.0, rounding_error(floats))
+        self.c.p[: len(walls)] = floats[walls]
+        self.c.pe[: len(walls)] = errors[walls].max(axis=1, initial=0.0) * self._dim
 
     def _places(self) -> tuple[Array, Array]:
         """The layer of every place (-1: a wall), and for each layer the places before, as words."""
