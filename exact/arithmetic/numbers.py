@@ -39,6 +39,7 @@ Polynomial = fmpq_poly
 Ball = arb
 _LEAST_NORMAL = 2.0**-1022
 _UNITS = 2**1074  # of the least subnormal in 1
+_MOST_KEPT = 2**16  # entries of a matrix whose exact rows are kept
 
 
 def rational(value: object, name: str = "number") -> fmpq:
@@ -371,10 +372,20 @@ class RationalMatrix:
         return fmpq_mat(*self.shape, _exact_entries(self._floats.ravel()))
 
     def row(self, index: int) -> list[fmpq]:
-        """One row as backend rationals, converting no other row."""
+        """One row as backend rationals, converting no other row; those of small matrices are kept,
+        since exact signs ask for few rows often.
+        """
         if self._rows is None and self._floats is not None:
-            return _exact_entries(self._floats[index])
+            if self._floats.size > _MOST_KEPT:
+                return _exact_entries(self._floats[index])
+            if index not in self._kept:
+                self._kept[index] = _exact_entries(self._floats[index])
+            return list(self._kept[index])
         return [self.exact[index, j] for j in range(self.shape[1])]
+
+    @cached_property
+    def _kept(self) -> dict[int, list[fmpq]]:
+        return {}
 
     def column(self) -> list[fmpq]:
         """The entries of a one-column matrix as backend rationals."""

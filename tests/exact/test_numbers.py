@@ -16,6 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exact.arithmetic import numbers
 from exact.arithmetic.numbers import (
     Ball,
     Rational,
@@ -484,3 +485,20 @@ def test_a_matrix_is_written_out_up_to_64_entries_and_200_characters() -> None:
         short = f"RationalMatrix({rows} x {columns})"
         assert str(matrix) == (str([[1] * columns] * rows) if whole else short)
     assert str(RationalMatrix.from_rationals([[10**9] * 20])) == "RationalMatrix(1 x 20)"
+
+
+def test_exact_rows_of_small_matrices_are_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    converted, exact = list[int](), numbers._exact_entries
+
+    def noted(floats: Any) -> Any:
+        converted.append(len(floats))
+        return exact(floats)
+
+    monkeypatch.setattr(numbers, "_exact_entries", noted)
+    small = RationalMatrix.from_floats(np.array([[0.5, -2.0, 5e-324], [1.0, 0.0, 3.0]]))
+    large = RationalMatrix.from_floats(np.ones((2, 2**15 + 1)))
+    first = small.row(0)
+    first[0] = first[1]  # its own list
+    assert [str(x) for x in small.row(0)][:2] == ["1/2", "-2"] and small.row(0)[2] * 2**1074 == 1
+    assert [str(x) for x in small.row(1)] == ["1", "0", "3"] and converted == [3, 3]
+    assert large.row(1) == large.row(1) and converted[2:] == [2**15 + 1] * 2
