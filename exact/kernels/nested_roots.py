@@ -77,19 +77,19 @@ class Zeros(NamedTuple):
     are_proved: Array
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _row(balls: Balls, index: int) -> Balls:
     """Ball or jet number `index`, a view."""
     return Balls(balls.mid[index], balls.rad[index])
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _part(balls: Balls, start: int, stop: int) -> Balls:
     """Balls from `start` to `stop`, a view."""
     return Balls(balls.mid[start:stop], balls.rad[start:stop])
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _jet() -> Balls:
     """Room for one jet."""
     return Balls(np.empty(3), np.empty(3))
@@ -107,7 +107,7 @@ def _workspace(size: int) -> Workspace:
     return Workspace(_jets(size), _jets(size), _jets(size))
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _dot(weights: Balls, x: Balls, start: int, order: int) -> tuple[float, float]:
     """sum_i weights[i] x[start + i, order] as a ball."""
     (am, ar), (xm, xr) = weights, x
@@ -122,7 +122,7 @@ def _dot(weights: Balls, x: Balls, start: int, order: int) -> tuple[float, float
     return mid, (spread + (size + 2) * _U * absolute) * _INFLATE + (size + 1) * _TINY
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _dot_jet(weights: Balls, x: Balls, start: int, out: Balls) -> None:
     """The jet of sum_i weights[i] x[start + i]."""
     out_m, out_r = out
