@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import shapely
 
 from exact import Box
 from exact.regions.polytopes.partition import FlatPartition
@@ -57,8 +56,7 @@ class Outlines:
     @property
     def centres(self) -> np.ndarray:
         """The centroids of all outlines (outlines x 2)."""
-        shapes = [shapely.Polygon(corners) for corners in self.corners]
-        return shapely.get_coordinates(shapely.centroid(shapes)).reshape(-1, 2)
+        return np.array([_centroid(corners) for corners in self.corners]).reshape(-1, 2)
 
     @cached_property
     def touching(self) -> list[tuple[int, int]]:
@@ -96,6 +94,20 @@ class Outlines:
         ends = (np.minimum.reduceat(ahead, starts), np.maximum.reduceat(ahead, starts))
         found: list[int] = np.flatnonzero(ends[0] != ends[1]).tolist()
         return found
+
+
+def _centroid(corners: np.ndarray) -> np.ndarray:
+    """The centre of mass, of an outline of any size; the mean of the corners where it is flat."""
+    moved = corners - corners[0]
+    size = np.abs(moved).max()
+    if not size > 0:
+        return corners[0]
+    unit = moved / size
+    after = np.roll(unit, -1, axis=0)
+    areas = unit[:, 0] * after[:, 1] - unit[:, 1] * after[:, 0]
+    total = areas.sum()
+    middle = unit.mean(axis=0) if total == 0 else (unit + after).T @ areas / (3 * total)
+    return np.asarray(corners[0] + size * middle)
 
 
 def clipped(corners: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:

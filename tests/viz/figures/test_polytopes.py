@@ -118,6 +118,18 @@ def test_touching_regions_are_found(clip: Box | None) -> None:
     assert all(near[a].intersects(near[b]) for a, b in found)
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0**400, 2.0**-400])
+def test_centres_are_centroids(scale: float) -> None:
+    """Of outlines of any size, and of one without area its mean."""
+    seen = Outlines.of(subjects.square(), None)
+    shapes = [shapely.Polygon(corners) for corners in seen.corners]
+    expected = shapely.get_coordinates(shapely.centroid(shapes))
+    scaled = Outlines(seen.indices, tuple(corners * scale for corners in seen.corners))
+    assert scaled.centres / scale == pytest.approx(expected)
+    flat = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    assert Outlines((0, 1), (flat, flat[[1, 1, 1]])).centres.tolist() == [[1, 1], [1, 1]]
+
+
 def test_values_are_on_hinges_and_slopes() -> None:
     partition = subjects.slanted()
     on = draw(partition, colour_by="active")[0].regions.get_array()
