@@ -122,8 +122,6 @@ def test_hyperplanes_of_facets(name: str) -> None:
             length = mpmath.sqrt(sum(x * x for x in row[:-1]))
             pairs = zip(row, planes[k].tolist(), strict=True)
             gaps = [x / length - mpmath.mpf(y) for x, y in pairs]
-                x / length - mpmath.mpf(y) for x, y in zip(row, planes[k].tolist(), strict=True)
-            ]
             assert mpmath.sqrt(sum(x * x for x in gaps[:-1])) <= bounds[k]
             assert abs(gaps[-1]) <= bounds[k]
         if name != "huge":
