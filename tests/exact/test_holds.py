@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -47,7 +50,7 @@ from exact import (
     outputs,
 )
 from exact.geometry.polyhedra.programmes.boxes import enclosing
-from exact.instruments.output_sets import boxes, chains
+from exact.instruments.output_sets import boxes, chains, checker
 from exact.instruments.output_sets import holds as holding
 from exact.instruments.output_sets.checker import Rejected, check, check_file
 from exact.kernels import linear_bounds
@@ -414,6 +417,26 @@ def test_certificates_in_files(tmp_path: Path) -> None:
     for name in ("proof.json", "proof.json.gz"):
         answer.certificate(tmp_path / name)
         assert check_file(tmp_path / name) == "holds"
+    damaged = tmp_path / "damaged.json"
+    damaged.write_bytes((tmp_path / "proof.json").read_bytes()[:-40])
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-m",
+            checker.__name__,
+            "proof.json.gz",
+            "damaged.json",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 4
+    assert told.stdout.startswith("proof.json.gz: the condition holds\ndamaged.json: rejected, ")
+    assert not {"numpy", "flint", "torch"} & set(told.stderr.replace("|", " ").split())
     with pytest.raises(InvalidInput, match="no such folder"):
         answer.certificate(tmp_path / "nowhere" / "proof.json")
 

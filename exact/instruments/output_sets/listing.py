@@ -14,7 +14,7 @@ from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.programmes.lp import Farkas
 from exact.instruments.output_sets.cells import Part, common_point, rows_over
 from exact.instruments.output_sets.conditions import Condition, Inequality
-from exact.instruments.output_sets.reached import outside
+from exact.instruments.output_sets.reaching import outside
 from exact.networks.network import Network
 from exact.regions.cells import Outcome
 from exact.regions.partition import Partition
