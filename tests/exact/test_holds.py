@@ -317,6 +317,28 @@ def test_bounds_hold_what_they_bound(scale: float, below: Any, width: float) -> 
     assert np.isfinite(lines.upper).any() == (scale < 2.0**400)
 
 
+def test_what_cancels_leaves_its_rounding() -> None:
+    """Two large weights that are no floats, and their small difference: the constants are zero, and
+    all that is off is what the substitution through them leaves.
+    """
+    large = [Fraction(10**8, 3), Fraction(10**8, 3) + Fraction(1, 7)]
+    first = [[x] for x in large], [0, 0]
+    network = tensors.mlp([first, ([[-1, 1]], [0]), ([[1]], [0])])
+    flat, (y,) = flat_of(LINE), outputs(1)
+    whole = enclosing(flat.walls, 1)
+    assert whole is not None
+    sides = [one for c in (y < 0, -y < 0) for one in c.cases[0]]
+    chain = chains.ExactChain.of(network, flat, whole, sides)
+    assert chain is not None
+    t = np.linspace(0.1, 0.9, 17)[:, None]
+    none = np.full((17, 3), np.inf)
+    lines = linear_bounds.Lines(np.empty((17, 2, 1)), np.empty((17, 2)), np.empty((17, 2)))
+    linear_bounds.bound(chain.floats(), linear_bounds.Boxes(t, t, -none, none), lines)
+    for (x,), (above, below) in zip(t.tolist(), lines.upper.tolist(), strict=True):
+        assert -below <= Fraction(x) / 7 <= above
+        assert above + below < 2.0**-20
+
+
 @pytest.mark.parametrize("digits", [3, 96])
 @pytest.mark.parametrize("below", ["1/8", 3])
 def test_bounds_of_the_checker_hold_with_few_digits(
