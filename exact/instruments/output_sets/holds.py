@@ -180,7 +180,7 @@ def holds(
     holds: bounds and exact cells cover the domain (boxes bounded: 1, cells listed: 2)
     >>> tie = holds(absolute, Box(-1, 1, dim=1), (y[0] < 1) & (y[0] >= 0))
     >>> tie.verdict.value, tie.witness, tie.outputs
-    ('fails', (Fraction(-1, 1),), (Fraction(1, 1),))
+    ('fails', (Fraction(1, 1),), (Fraction(1, 1),))
     """
     with one_thread():
         return _Decision.of(network, domain, condition, budget or Budget()).answer()
