@@ -1,6 +1,7 @@
 """The commands: `exactlens train | partition | holds | check | graph | ... | cache`.
 
-Only typer is imported here: `exactlens --help` must not wait for torch.
+Only typer is imported here: `exactlens --help` must not wait for torch. Longer than others: every
+command has its options and its help in this one file.
 """
 
 from __future__ import annotations

@@ -46,16 +46,19 @@ class Piece:
 
     def control_points(self) -> np.ndarray:
         """The control points behind the first one, three per Bézier curve."""
+        (x, y), (ax, ay), (bx, by) = (v.tolist() for v in (self.centre, self.first, self.second))
         count = max(1, math.ceil(abs(self.end - self.begin) / _LARGEST - 1e-9))
-        t = self.begin + (self.end - self.begin) * np.arange(count + 1)[:, None] / count
-        at = self.centre + np.cos(t) * self.first + np.sin(t) * self.second
-        slope = (
-            4
-            / 3
-            * math.tan((self.end - self.begin) / count / 4)
-            * (np.cos(t) * self.second - np.sin(t) * self.first)
-        )
-        return np.stack([at[:-1] + slope[:-1], at[1:] - slope[1:], at[1:]], axis=1).reshape(-1, 2)
+        step, found = (self.end - self.begin) / count, list[tuple[float, float]]()
+        slope, last = 4 / 3 * math.tan(step / 4), (0.0, 0.0)
+        for k in range(count + 1):  # in plain floats: most pieces have two points
+            t = self.begin + (self.end - self.begin) * k / count
+            c, s = math.cos(t), math.sin(t)
+            at = x + c * ax + s * bx, y + c * ay + s * by
+            along = slope * (c * bx - s * ax), slope * (c * by - s * ay)
+            if k:
+                found += [last, (at[0] - along[0], at[1] - along[1]), at]
+            last = at[0] + along[0], at[1] + along[1]
+        return np.array(found)
 
 
 def circle(radius: float, begin: float = 0.0, end: float = 2 * math.pi) -> Piece:

@@ -170,32 +170,34 @@ class Hemisphere:
         """The cells with a visible part, each as one path; holes are left out by the winding
         rule.
         """
-        found, loops_behind = [], []
-        for walks in self.arcs.walks:
-            loops, chains, behind = self._split(walks)
-            loops_behind.append((sum(p.enclosed for loop in loops for p in loop), behind))
-            found.append([*loops, *_joined(chains)])
-        owner = None if self._limb_is_cut else _owner_of_limb(loops_behind)
-        if owner is not None:
-            found[owner].insert(0, [circle(1.0)])
+        parts = [self._split(walks) for walks in self.arcs.walks]
+        found = [[*loops, *_joined(chains)] for loops, chains, _ in parts]
+        if not self._limb_is_cut:
+            areas = [
+                tuple(sum(p.enclosed for loop in loops for p in loop) for loops in (front, behind))
+                for front, _, behind in parts
+            ]
+            found[_owner_of_limb(areas)].insert(0, [circle(1.0)])
         return [(index, closed_path(loops)) for index, loops in enumerate(found) if loops]
 
     @property
     def _limb_is_cut(self) -> bool:
         return any(len({side for side, _ in parts}) > 1 for parts in self.pieces)
 
-    def _split(self, walks: Sequence[Sequence[int]]) -> tuple[list[Chain], list[Chain], float]:
+    def _split(
+        self, walks: Sequence[Sequence[int]]
+    ) -> tuple[list[Chain], list[Chain], list[Chain]]:
         """Of the boundary of a cell: the closed walks in front, the visible chains of the others,
-        the area of those behind.
+        and the closed walks behind.
         """
-        loops, chains, behind = list[Chain](), list[Chain](), 0.0
+        loops, chains, behind = list[Chain](), list[Chain](), list[Chain]()
         for walk in walks:
             parts = [part for half in walk for part in self._along(half)]
             sides = {side for side, _ in parts}
             if sides == {True}:
                 loops.append([piece for _, piece in parts])
             elif sides == {False}:
-                behind += sum(piece.enclosed for _, piece in parts)
+                behind.append([piece for _, piece in parts])
             else:
                 chains += _chains(parts)
         return loops, chains, behind
@@ -245,7 +247,7 @@ def _angle(piece: Piece, t: float) -> float:
     return math.atan2(y, x)
 
 
-def _owner_of_limb(areas: list[tuple[float, float]]) -> int:
+def _owner_of_limb(areas: Sequence[tuple[float, ...]]) -> int:
     """The cell that the whole limb lies in: all of its boundary in front is holes, and so is all of
     it behind.
 

@@ -175,21 +175,34 @@ def distinct_colours(
 
 def _greedy(adjacent: Sequence[set[int]], palette: np.ndarray) -> list[int]:
     """A proper colouring, the most constrained key first."""
-    chosen, used = [-1] * len(adjacent), np.zeros(len(palette))
     apart = np.linalg.norm(palette[:, None] - palette[None], axis=2)
+    near = [sum(1 << int(c) for c in np.flatnonzero(row < _APART)) for row in apart]
+    chosen, used, every = [-1] * len(adjacent), [0] * len(palette), range(len(palette))
     for key in sorted(range(len(adjacent)), key=lambda k: -len(adjacent[k])):
-        taken = sorted({chosen[other] for other in adjacent[key]} - {-1})
-        nearest = apart[:, taken].min(axis=1) if taken else np.full(len(palette), np.inf)
-        if not nearest.any():
-            raise InvalidInput(
-                "neighbours cannot all differ in colour",
-                value=f"{len(adjacent[key])} neighbours of one key",
-                remedy="colour by a continuous value instead",
-            )
-        far_enough = nearest >= min(0.1, nearest.max())
-        chosen[key] = int(np.argmin(np.where(far_enough, used, np.inf)))
+        taken = {chosen[other] for other in adjacent[key]} - {-1}
+        too_near = 0
+        for colour in taken:
+            too_near |= near[colour]
+        free = [c for c in every if not too_near >> c & 1] or _farthest(apart, taken, adjacent[key])
+        chosen[key] = min(free, key=used.__getitem__)
         used[chosen[key]] += 1
     return chosen
+
+
+_APART = 0.1  # in OKLab: neighbours are told apart at a glance
+
+
+def _farthest(apart: np.ndarray, taken: set[int], neighbours: set[int]) -> list[int]:
+    """The colours whose distance from the nearest of those taken is greatest."""
+    nearest = apart[:, sorted(taken)].min(axis=1)
+    if not nearest.any():
+        raise InvalidInput(
+            "neighbours cannot all differ in colour",
+            value=f"{len(neighbours)} neighbours of one key",
+            remedy="colour by a continuous value instead",
+        )
+    found: list[int] = np.flatnonzero(nearest >= nearest.max()).tolist()
+    return found
 
 
 def _oklab(colour: RGB) -> np.ndarray:

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -47,7 +50,7 @@ from exact import (
     outputs,
 )
 from exact.geometry.polyhedra.programmes.boxes import enclosing
-from exact.instruments.output_sets import boxes, chains
+from exact.instruments.output_sets import boxes, chains, checker
 from exact.instruments.output_sets import holds as holding
 from exact.instruments.output_sets.checker import Rejected, check, check_file
 from exact.kernels import linear_bounds
@@ -262,34 +265,39 @@ def added(row: list[Fraction], z: list[Fraction], constant: Fraction) -> Fractio
     return sum((w * x for w, x in zip(row, z, strict=True)), constant)
 
 
-def walked(layers: Any, z: list[Fraction]) -> tuple[list[Fraction], list[Fraction]]:
-    """The neurons of a network that bends with slopes 1/8 and 1, and its outputs."""
+def walked(
+    layers: Any, z: list[Fraction], below: Fraction = Fraction(1, 8)
+) -> tuple[list[Fraction], list[Fraction]]:
+    """The neurons of a network that bends with slopes `below` and 1, and its outputs."""
     found, values = list[Fraction](), z
     for weight, bias in layers:
         rows = [[Fraction(x) for x in row] for row in weight.tolist()]
         pairs = zip(rows, bias.tolist(), strict=True)
         values = [added(row, z, Fraction(b)) for row, b in pairs]
         found += values
-        z = [max(x, x / 8) for x in values]
+        z = [x if x > 0 else below * x for x in values]
     return found[: -len(values)], values
 
 
+@pytest.mark.parametrize("width", [0.1, 0.0])
+@pytest.mark.parametrize("below", ["1/8", 3, -1])
 @pytest.mark.parametrize("scale", [1.0, 2.0**-1040, 2.0**100, 2.0**500])
-def test_bounds_hold_what_they_bound(scale: float) -> None:
+def test_bounds_hold_what_they_bound(scale: float, below: Any, width: float) -> None:
     """Every neuron and value lies within its bounds and below its line, in fractions, in boxes and
-    at their corners; whatever the size of the weights is.
+    at their corners; whatever the size of the weights is, and whether functions are convex
+    or concave. In a point rounding is all there is.
     """
     rng = np.random.default_rng(3)
     shapes = [(6, 2), (5, 6), (4, 5)]
     layers = [(rng.normal(size=s) * scale, rng.normal(size=s[0])) for s in shapes]
-    network = tensors.mlp(layers, activation=LeakyReLU("1/8"))
+    network = tensors.mlp(layers, activation=LeakyReLU(below))
     flat, whole = flat_of(Box(-1, 1, dim=2)), enclosing(flat_of(Box(-1, 1, dim=2)).walls, 2)
     assert whole is not None
     rows = [one for y in outputs(4) for one in (y < "1/3").cases[0]]
     chain = chains.ExactChain.of(network, flat, whole, rows)
     assert chain is not None
     middle = rng.uniform(-0.9, 0.9, size=(20, 2))
-    ends = (middle - 0.1, middle + 0.1)
+    ends = (middle - width, middle + width)
     neurons = np.full((20, 11), np.inf)
     given = linear_bounds.Boxes(*ends, -neurons, neurons)
     lines = linear_bounds.Lines(np.empty((20, 4, 2)), np.empty((20, 4)), np.empty((20, 4)))
@@ -297,7 +305,7 @@ def test_bounds_hold_what_they_bound(scale: float) -> None:
     for box in range(20):
         for t in (ends[0][box], ends[1][box], middle[box]):
             place = [Fraction(x) for x in t.tolist()]
-            neurons_there, values = walked(layers, place)
+            neurons_there, values = walked(layers, place, Fraction(below))
             for k, x in enumerate(neurons_there):
                 assert given.low[box, k] <= x <= given.high[box, k]
             for k, value in enumerate(values):
@@ -307,6 +315,55 @@ def test_bounds_hold_what_they_bound(scale: float) -> None:
                     there = added(line, place, Fraction(lines.offsets[box, k].item()))
                     assert value - Fraction(1, 3) <= there
     assert np.isfinite(lines.upper).any() == (scale < 2.0**400)
+
+
+def test_what_cancels_leaves_its_rounding() -> None:
+    """Two large weights that are no floats, and their small difference: the constants are zero, and
+    all that is off is what the substitution through them leaves.
+    """
+    large = [Fraction(10**8, 3), Fraction(10**8, 3) + Fraction(1, 7)]
+    first = [[x] for x in large], [0, 0]
+    network = tensors.mlp([first, ([[-1, 1]], [0]), ([[1]], [0])])
+    flat, (y,) = flat_of(LINE), outputs(1)
+    whole = enclosing(flat.walls, 1)
+    assert whole is not None
+    sides = [one for c in (y < 0, -y < 0) for one in c.cases[0]]
+    chain = chains.ExactChain.of(network, flat, whole, sides)
+    assert chain is not None
+    t = np.linspace(0.1, 0.9, 17)[:, None]
+    none = np.full((17, 3), np.inf)
+    lines = linear_bounds.Lines(np.empty((17, 2, 1)), np.empty((17, 2)), np.empty((17, 2)))
+    linear_bounds.bound(chain.floats(), linear_bounds.Boxes(t, t, -none, none), lines)
+    for (x,), (above, below) in zip(t.tolist(), lines.upper.tolist(), strict=True):
+        assert -below <= Fraction(x) / 7 <= above
+        assert above + below < 2.0**-20
+
+
+@pytest.mark.parametrize("digits", [3, 96])
+@pytest.mark.parametrize("below", ["1/8", 3])
+def test_bounds_of_the_checker_hold_with_few_digits(
+    digits: int, below: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In boxes and in points, at their corners; what is rounded away is added to the constant."""
+    monkeypatch.setattr(checker, "_DIGITS", digits)
+    rng = np.random.default_rng(4)
+    layers = [(rng.normal(size=s), rng.normal(size=s[0])) for s in ((5, 2), (4, 5), (2, 4))]
+    network = tensors.mlp(layers, activation=LeakyReLU(below))
+    record = holds(network, Box(-1, 1, dim=2), outputs(2)[0] < 10**6).certificate()
+    question = checker._Question.read(record)
+    bounder = checker._Bounder.of(question, [(Fraction(-1), Fraction(1))] * 2)
+    for width in (0, Fraction(1, 8)):
+        for middle in rng.uniform(-0.8, 0.8, size=(12, 2)).tolist():
+            lo, hi = ([Fraction(x) + sign * width for x in middle] for sign in (-1, 1))
+            box = bounder.on(lo, hi, bounder.unknown(), bytes([0b10101010] * 2))
+            known = [pair for layer in box.neurons for pair in layer]
+            for place in (lo, hi):
+                there, values = walked(layers, place, Fraction(below))
+                assert len(known) == len(there) == 9
+                for x, (low, high) in zip(there, known, strict=True):
+                    assert low is not None and high is not None
+                    assert low <= x <= high
+                assert values[0] - 10**6 <= next(bounder.values(0, box))
 
 
 def deep() -> Network:
@@ -414,6 +471,26 @@ def test_certificates_in_files(tmp_path: Path) -> None:
     for name in ("proof.json", "proof.json.gz"):
         answer.certificate(tmp_path / name)
         assert check_file(tmp_path / name) == "holds"
+    damaged = tmp_path / "damaged.json"
+    damaged.write_bytes((tmp_path / "proof.json").read_bytes()[:-40])
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-m",
+            checker.__name__,
+            "proof.json.gz",
+            "damaged.json",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 4
+    assert told.stdout.startswith("proof.json.gz: the condition holds\ndamaged.json: rejected, ")
+    assert not {"numpy", "flint", "torch"} & set(told.stderr.replace("|", " ").split())
     with pytest.raises(InvalidInput, match="no such folder"):
         answer.certificate(tmp_path / "nowhere" / "proof.json")
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import cache
 from math import inf, isfinite, isinf, isnan
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -106,6 +107,25 @@ def test_volumes_and_centroids(name: str) -> None:
         gaps = [x - Fraction(y) for x, y in zip(region.centroid, centre, strict=True)]
         assert sum(x * x for x in gaps) <= Fraction(reach) ** 2
     assert len(result.volumes_float) == len(result.centroids_float) == len(result)
+
+
+@every_job
+def test_hyperplanes_of_facets(name: str) -> None:
+    """Against the exact integers, whose length is a root: the first region is inside."""
+    result = found(name)
+    planes, bounds = result.facet_hyperplanes_float, result.facet_hyperplanes_bound
+    assert len(planes) == len(bounds) == len(result.neighbours())
+    for k, (a, b) in enumerate(result.neighbours().tolist()):
+        facet = next(f for f in result.regions[a].facets if f.neighbour == b)
+        with mpmath.workdps(60):
+            row = [mpmath.mpf(x) for x in facet.hyperplane]
+            length = mpmath.sqrt(sum(x * x for x in row[:-1]))
+            pairs = zip(row, planes[k].tolist(), strict=True)
+            gaps = [x / length - mpmath.mpf(y) for x, y in pairs]
+            assert mpmath.sqrt(sum(x * x for x in gaps[:-1])) <= bounds[k]
+            assert abs(gaps[-1]) <= bounds[k]
+        if name != "huge":
+            assert bounds[k] <= 2.0**-12
 
 
 @every_job

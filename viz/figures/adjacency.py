@@ -28,6 +28,7 @@ from viz.catalogue import Make, Subject, figure
 from viz.figures.circle import circle_axes
 from viz.figures.polytopes import check_flat, count_of, fit_height, frame
 from viz.labels import without_ties
+from viz.outlines import Outlines
 from viz.projections import CirclePlane
 
 _NEAR = 1e-9  # of the region's size: how far float corners may lie off an exact hyperplane
@@ -57,10 +58,9 @@ def adjacency(
     when it is at hand.
     """
     check_flat(partition)
-    shapes = partition.polygons(clip=clip)
-    indices = tuple(i for i, shape in enumerate(shapes) if not shape.is_empty)
-    corners = {i: np.array(shapes[i].exterior.coords)[:-1] for i in indices}
-    centres = {i: np.array(shapes[i].centroid.coords[0]) for i in indices}
+    seen = Outlines.of(partition, clip)
+    indices, corners = seen.indices, dict(zip(seen.indices, seen.corners, strict=True))
+    centres = dict(zip(indices, seen.centres, strict=True))
     regions = PolyCollection(
         list(corners.values()),
         facecolor=style.tint(style.SURFACE, 0.75),
@@ -79,7 +79,7 @@ def adjacency(
     lines = [np.array([centres[a], middle, centres[b]]) for a, b, _, middle in found]
     layers = tuple(layer for _, _, layer, _ in found)
     edges, nodes = _draw(ax, lines, layers, np.array([centres[i] for i in indices]).reshape(-1, 2))
-    frame(ax, partition, [shapes[i] for i in indices])
+    frame(ax, partition, seen)
     return Adjacency(nodes, indices, edges, tuple((a, b) for a, b, *_ in found), layers, regions)
 
 

@@ -40,6 +40,7 @@ _SOFT = 0.4
 _REACH = 1.05  # of the radius: where labels outside begin
 # tilted, so that no circle of a symmetric case is edge-on
 _DEFAULT_VIEW, _TILT, _WEAK = ((0.74, -0.5, 0.45), 0.2, 0.05)
+_MANY = 4_000  # curves or areas from which on they are written as pixels into SVG and PDF
 _MOST_CODE_BITS, _MOST_LABELS, _MOST_HIDDEN = 16, 28, 400
 
 
@@ -298,8 +299,8 @@ def _plural(name: str, count: int) -> str:
 
 
 def draw_paths(ax: Axes, paths: Sequence[Path], **options: object) -> PathCollection:
-    """Put curves or areas into the axes."""
-    drawn = PathCollection(list(paths), **options)
+    """Put curves or areas into the axes; from some thousands on they are pixels in SVG and PDF."""
+    drawn = PathCollection(list(paths), rasterized=len(paths) >= _MANY, **options)
     ax.add_collection(drawn, autolim=False)
     return drawn
 

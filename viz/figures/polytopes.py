@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import shapely
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
@@ -18,24 +17,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from exact import Box, InvalidInput, Outcome, Plane
-from exact.arithmetic.numbers import nearest_floats
 from exact.geometry.domains.base import Flat
 from exact.regions.polytopes.partition import FlatPartition
 from viz import style
 from viz.catalogue import Make, Subject, figure
 from viz.decision import pieces_in_polygon
 from viz.labels import without_ties
+from viz.outlines import Outlines, clipped
 
-ColourBy = Literal["map", "code", "active", "slope"]
+ColourBy = Literal["map", "code", "class", "active", "slope"]
+_MANY = 4_000  # regions from which on areas are written as pixels into SVG and PDF
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_CATEGORIES = {"map": "affine map", "code": "spline code"}
+_CATEGORIES = {"map": "affine map", "code": "spline code", "class": "class that wins"}
 _VALUES = {"active": "hinges that are on", "slope": "slope (output per unit of input)"}
 
 
 @dataclass(frozen=True)
 class Polytopes:
-    """What was drawn: path k of `regions` is region `indices[k]`; `meaning` says what its colour
-    stands for.
+    """What was drawn: path k of `regions` is region `indices[k]`, or its part in which one class
+    wins; `meaning` says what its colour stands for.
     """
 
     regions: PolyCollection
@@ -59,30 +59,34 @@ def polytopes(
 
     Coordinates are those of `polygons()`: x1, x2, or the parameters (s, t) of a Plane; `data` (k x
     2) is in them too, and `classes` numbers its rows from 0. `colour_by`: "map" (equal colour for
-    equal affine maps on the domain), "code", "active" (hinges that are on) or "slope" (Frobenius
-    norm of the map's matrix in these coordinates). `decision` adds where the output is 0, or where
-    the two largest of several outputs tie. An unbounded domain needs `clip`; without it the window
-    is the data's range with a margin. Raises InvalidInput for domains that are not planes.
+    equal affine maps on the domain), "code", "class" (the output that is largest, regions cut where
+    two tie), "active" (hinges that are on) or "slope" (Frobenius norm of the map's matrix in these
+    coordinates). `decision` adds where the output is 0, or where the two largest of several outputs
+    tie. From 4,000 regions on areas are pixels in SVG and PDF. An unbounded domain needs `clip`;
+    without it the window is the data's range with a margin. Raises InvalidInput for domains that
+    are not planes.
     """
     check_flat(partition)
     if colour_by not in (*_CATEGORIES, *_VALUES):
         raise InvalidInput(
             "unknown colouring",
             value=repr(colour_by),
-            remedy='write "map", "code", "active" or "slope"',
+            remedy='write "map", "code", "class", "active" or "slope"',
         )
-    shapes = partition.polygons(clip=_window(partition, clip, data))
-    indices = tuple(i for i, shape in enumerate(shapes) if not shape.is_empty)
-    drawn = [shapes[i] for i in indices]
-    corners = [np.array(shape.exterior.coords)[:-1] for shape in drawn]
-    regions = PolyCollection(corners, zorder=1, linewidth=0.25 if len(drawn) > 300 else 0.5)
-    regions.set_joinstyle("round")
-    meaning = _colour(regions, partition, indices, drawn, colour_by)
+    seen = Outlines.of(partition, _window(partition, clip, data))
+    parts = _parts_of_classes(partition, seen) if colour_by == "class" else seen
+    regions = PolyCollection(parts.corners, zorder=1, linewidth=_edge_width(len(parts)))
+    regions.set(joinstyle="round", rasterized=len(parts) >= _MANY)
+    meaning = _colour(regions, partition, parts, colour_by)
     ax.add_collection(regions)
-    lines = _decision(partition, indices, corners, ax) if decision else None
+    lines = _decision(partition, seen, ax) if decision else None
     points = scatter(ax, data, classes)
-    frame(ax, partition, drawn)
-    return Polytopes(regions, indices, points, lines, meaning)
+    frame(ax, partition, seen)
+    return Polytopes(regions, parts.indices, points, lines, meaning)
+
+
+def _edge_width(count: int) -> float:
+    return 0.5 if count <= 300 else 0.25 if count < _MANY else 0.1
 
 
 def polytopes_figure(
@@ -109,7 +113,9 @@ def polytopes_figure(
             decision=decision,
         )
         fit_height(fig, ax)
-        style.headline(ax, title, f"{count_of(partition, len(drawn.indices))}\n{drawn.meaning}")
+        style.headline(
+            ax, title, f"{count_of(partition, len(set(drawn.indices)))}\n{drawn.meaning}"
+        )
         if colour_by in _VALUES:
             fig.colorbar(
                 drawn.regions, cax=ax.inset_axes((1.03, 0, 0.035, 1)), label=_VALUES[colour_by]
@@ -151,24 +157,18 @@ def count_of(partition: FlatPartition, visible: int) -> str:
     )
 
 
-def map_rows(partition: FlatPartition, index: int) -> np.ndarray:
-    """The affine map of a region over (drawing coordinates, 1), float64: outputs x 3."""
-    columns = partition.network.propagate_code(partition.flat.state(), partition.code_of(index))
-    return nearest_floats(columns.entries()).reshape(-1, 3)
-
-
 def _colour(
-    regions: PolyCollection,
-    partition: FlatPartition,
-    indices: Sequence[int],
-    shapes: Sequence[shapely.Polygon],
-    colour_by: ColourBy,
+    regions: PolyCollection, partition: FlatPartition, seen: Outlines, colour_by: ColourBy
 ) -> str:
     """Set the faces; returns what colour means."""
     if colour_by in _CATEGORIES:
-        keys = _keys(partition, indices, colour_by)
         regions.set_edgecolor(style.INK)
-        regions.set_facecolor(style.distinct_colours(keys, touching(shapes), soften=style.SOFT))
+        if colour_by == "class":
+            won = seen.classes
+            regions.set_facecolor([style.tint(style.class_colour(c), style.SOFT) for c in won])
+            return f"colour: {_CATEGORIES[colour_by]} ({len(set(won))})"
+        keys = _keys(partition, seen.indices, colour_by)
+        regions.set_facecolor(style.distinct_colours(keys, seen.touching, soften=style.SOFT))
         different = len(set(keys))
         repeats = (
             f" ({different:,}; colours recur, never side by side)"
@@ -177,38 +177,53 @@ def _colour(
         )
         return f"colour: {_CATEGORIES[colour_by]}{repeats}"
     regions.set(cmap=style.sequential(), edgecolor=style.PAPER)
+    chosen = list(seen.indices)
     if colour_by == "active":
-        regions.set_array(partition.bits[list(indices)].sum(axis=1).astype(float))
+        regions.set_array(partition.bits[chosen].sum(axis=1).astype(float))
     else:
-        regions.set_array(
-            np.array([np.linalg.norm(map_rows(partition, i)[:, :2]) for i in indices])
-        )
+        slopes = partition.maps_float[chosen][:, :, :2]
+        regions.set_array(np.sqrt((slopes**2).sum(axis=(1, 2))))
     return f"colour: {_VALUES[colour_by]}"
 
 
 def _keys(partition: FlatPartition, indices: Sequence[int], colour_by: ColourBy) -> list[object]:
-    """What must be equal for colours to be: packed codes, or exact maps over the domain's
-    parameters.
+    """What must be equal for colours to be: packed codes, or the numbers of exact maps over the
+    domain's parameters.
     """
     if colour_by == "code":
         return [partition.codes[i].tobytes() for i in indices]
-    network, state = partition.network, partition.flat.state()
-    return [tuple(network.propagate_code(state, partition.code_of(i)).entries()) for i in indices]
+    return partition.map_ids[list(indices)].tolist()
 
 
-def touching(shapes: Sequence[shapely.Polygon]) -> list[tuple[int, int]]:
-    """Pairs of polygons that meet, if only in a corner."""
-    first, second = shapely.STRtree(shapes).query(list(shapes), predicate="intersects")
-    return [(int(a), int(b)) for a, b in zip(first, second, strict=True) if a < b]
+def _parts_of_classes(partition: FlatPartition, seen: Outlines) -> Outlines:
+    """Every outline, cut where two classes tie, each part with the class that wins in it; which
+    classes win on a region is known exactly.
+    """
+    indices, corners, won = list[int](), list[np.ndarray](), list[int]()
+    sets, ids = partition.class_sets, partition.class_ids.tolist()
+    for i, own in zip(seen.indices, seen.corners, strict=True):
+        for c in [ids[i]] if ids[i] >= 0 else np.flatnonzero(sets[i]).tolist():
+            part = own if ids[i] >= 0 else clipped(own, _ahead(partition.maps_float[i], c))
+            if len(part) > 2:
+                indices.append(i)
+                corners.append(part)
+                won.append(c)
+    return Outlines(tuple(indices), tuple(corners), tuple(won))
 
 
-def _decision(
-    partition: FlatPartition, indices: Sequence[int], corners: Sequence[np.ndarray], ax: Axes
-) -> LineCollection:
+def _ahead(rows: np.ndarray, c: int) -> list[np.ndarray]:
+    """What is >= 0 where class c wins, outputs being affine rows; a single one stands against 0."""
+    every = rows if len(rows) > 1 else np.concatenate([np.zeros_like(rows), rows])
+    return [every[c] - row for k, row in enumerate(every) if k != c]
+
+
+def _decision(partition: FlatPartition, seen: Outlines, ax: Axes) -> LineCollection:
+    """The boundary in the outlines on which two classes are ahead at different corners: classes
+    win on convex parts.
+    """
+    maps = partition.maps_float[list(seen.indices)]
     pieces = [
-        p
-        for i, c in zip(indices, corners, strict=True)
-        for p in pieces_in_polygon(c, map_rows(partition, i))
+        piece for k in seen.contested(maps) for piece in pieces_in_polygon(seen.corners[k], maps[k])
     ]
     return decision_lines(pieces, ax)
 
@@ -306,10 +321,10 @@ def _coordinate(flat: Flat, k: int) -> str:
     return f"input x{j + 1}".translate(_SUBSCRIPTS)
 
 
-def frame(ax: Axes, partition: FlatPartition, shapes: Sequence[shapely.Polygon]) -> None:
-    """Limits around the shapes, equal units, a full frame, and the names of the coordinates."""
-    if shapes:
-        left, bottom, right, top = shapely.total_bounds(list(shapes))
+def frame(ax: Axes, partition: FlatPartition, seen: Outlines) -> None:
+    """Limits around the outlines, equal units, a full frame, and the names of the coordinates."""
+    if len(seen):
+        left, bottom, right, top = seen.window
         ax.set(xlim=(left, right), ylim=(bottom, top))
     plane = isinstance(partition.domain, Plane)
     across, up = (

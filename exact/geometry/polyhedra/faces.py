@@ -74,7 +74,8 @@ class FaceComplex:
 
     def located(self) -> Located | None:
         """All vertices as floats, those of unbounded complexes too; None where not at hand."""
-        return None
+        known = self.enclosed()
+        return None if known is None else Located(*known, np.zeros(len(known[1]), bool))
 
 
 def with_regions_reordered(faces: FaceComplex, order: IndexArray) -> FaceComplex:

@@ -8,6 +8,8 @@ rounding is added to the constant. What a node says is then compared with them; 
 told, multipliers are added up in fractions. The slopes of lines through zero are taken from the
 certificate: any would do.
 
+`python -m exact.instruments.output_sets.checker FILE` says what is proved.
+
 The reader and both kinds of proof stand in one file, longer than others, so that one file is all
 that has to be believed.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -46,8 +49,12 @@ def check_file(path: str | Path) -> str:
     Raises Rejected where it proves nothing.
     """
     opened = gzip.open if str(path).endswith(".gz") else open
-    with opened(path, "rb") as file:
-        return check(json.loads(file.read()))
+    try:
+        with opened(path, "rb") as file:
+            record = json.loads(file.read())
+    except (ValueError, EOFError, gzip.BadGzipFile, RecursionError) as error:
+        raise Rejected(f"the file is no certificate: {error}") from error
+    return check(record)
 
 
 def check(record: dict[str, Any]) -> str:
@@ -681,3 +688,19 @@ def _short(values: list[int], under: int) -> tuple[list[int], int, Fraction]:
     if shift >= 0:
         return [(x << shift) // under for x in values], 1 << shift, Fraction(1, 1 << shift)
     return [x // (under << -shift) << -shift for x in values], 1, Fraction(1 << -shift)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check the files that are named: 0 where each proves what it says, else 4."""
+    worst = 0
+    for path in arguments:
+        try:
+            print(f"{path}: the condition {check_file(path)}")
+        except Rejected as error:
+            worst = 4
+            print(f"{path}: rejected, {error}")
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -43,6 +43,7 @@ from exact.instruments.output_sets.conditions import Condition, rows_of_cases
 from exact.instruments.output_sets.listing import Visit, visit
 from exact.kernels.linear_bounds import Boxes, Lines
 from exact.networks.network import Network
+from exact.partition import partition
 from exact.propagation.chart import flat_of
 from exact.regions.engine import Problem
 from exact.regions.polytopes.refusals import flat_refusal
@@ -179,7 +180,7 @@ def holds(
     holds: bounds and exact cells cover the domain (boxes bounded: 1, cells listed: 2)
     >>> tie = holds(absolute, Box(-1, 1, dim=1), (y[0] < 1) & (y[0] >= 0))
     >>> tie.verdict.value, tie.witness, tie.outputs
-    ('fails', (Fraction(-1, 1),), (Fraction(1, 1),))
+    ('fails', (Fraction(1, 1),), (Fraction(1, 1),))
     """
     with one_thread():
         return _Decision.of(network, domain, condition, budget or Budget()).answer()
@@ -247,7 +248,7 @@ class _Decision:
         elif not self.condition.cases:
             found, evidence = self._at(self._inner_point()), "a condition that nothing fulfils"
         elif self._chain is None:
-            seen = visit(self.network, self.flat, (), self.violations, self._rest())
+            seen = visit(partition, self.network, self.flat, (), self.violations, self._rest())
             found, evidence = self._visited(seen), "all cells were listed"
         else:
             found, evidence = self._by_boxes(), "bounds and exact cells cover the domain"
@@ -295,7 +296,7 @@ class _Decision:
         """What the cells of the whole domain tell, where they are no more than that."""
         rest = self._rest()
         few = replace(rest, regions=most if rest.regions is None else min(most, rest.regions))
-        seen = visit(self.network, self.flat, (), self.violations, few)
+        seen = visit(partition, self.network, self.flat, (), self.violations, few)
         return None if seen.point is None and seen.stopped is not None else seen
 
     def _looked_at(self, box: OpenBox) -> Visit:
@@ -303,7 +304,7 @@ class _Decision:
         assert self._box is not None
         walls = box.walls(self._box)
         if not (box.on | box.off).all():
-            return visit(self.network, self.flat, walls, self.violations, self._rest())
+            return visit(partition, self.network, self.flat, walls, self.violations, self._rest())
         code = SplineCode.of(box.on.tolist(), self.network.bits_per_layer)
         columns = self.network.propagate_code(self.flat.state(), code)
         every = [*self.flat.walls, *walls]

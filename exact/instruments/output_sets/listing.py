@@ -1,10 +1,10 @@
-"""The cells of a part of a domain, listed by `partition`, and held against what violates a
+"""The cells of a part of a domain, listed as a partition, and held against what violates a
 condition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,10 +14,10 @@ from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.programmes.lp import Farkas
 from exact.instruments.output_sets.cells import Part, common_point, rows_over
 from exact.instruments.output_sets.conditions import Condition, Inequality
-from exact.instruments.output_sets.reached import outside
+from exact.instruments.output_sets.reaching import outside
 from exact.networks.network import Network
-from exact.partition import partition
 from exact.regions.cells import Outcome
+from exact.regions.partition import Partition
 from exact.regions.polytopes.partition import FlatPartition
 
 
@@ -33,11 +33,18 @@ class Visit:
 
 
 def visit(
-    network: Network, flat: Flat, walls: Sequence[Halfspace], violations: Condition, budget: Budget
+    listed: Callable[..., Partition],
+    network: Network,
+    flat: Flat,
+    walls: Sequence[Halfspace],
+    violations: Condition,
+    budget: Budget,
 ) -> Visit:
-    """Look at all cells of the network in the part of a domain that some more walls leave."""
+    """Look at all cells of the network in the part of a domain that some more walls leave; `listed`
+    is :func:`exact.partition`.
+    """
     part = Flat(flat.origin, flat.directions, (*flat.walls, *walls))
-    found = cast(FlatPartition, partition(network, Part(part), limit=None, budget=budget))
+    found = cast(FlatPartition, listed(network, Part(part), limit=None, budget=budget))
     for case in violations.cases:
         for index in _open_cells(found, case):
             rows = rows_over(case, found.map_columns(index))

@@ -10,7 +10,9 @@ from exact.instruments.decision import tied
 from exact.sources import tensors
 from tests.viz import drawn, subjects
 from viz import style
-from viz.figures.polytopes import polytopes, polytopes_figure, touching
+from viz.decision import pieces_in_polygon
+from viz.figures.polytopes import polytopes, polytopes_figure
+from viz.outlines import Outlines
 
 WINDOW = Box(-2, 2, dim=2)
 SQUARE = np.array([[0.3, 0.2], [-0.5, 0.1], [0.8, -0.9], [-0.2, -0.4]])
@@ -48,8 +50,42 @@ def test_colours_tell_neighbours_apart(colour_by: str) -> None:
     faces = [tuple(face) for face in artists.regions.get_facecolor()]
     keys = [r.code if colour_by == "code" else r.affine for r in partition.regions]
     assert len(faces) == len(keys)
-    for a, b in touching(partition.polygons()):
+    for a, b in touching(partition):
         assert (faces[a] == faces[b]) == (keys[a] == keys[b])
+
+
+@pytest.mark.parametrize("subject", [subjects.square, subjects.slanted])
+def test_areas_of_classes_are_cut_where_they_tie(subject: object) -> None:
+    """Parts tile the regions, each with the exact volume of its class, in the colour of the points
+    of that class.
+    """
+    partition = subject()
+    artists, _ = draw(partition, colour_by="class")
+    areas = [shapely.Polygon(path.vertices).area for path in artists.regions.get_paths()]
+    assert np.bincount(artists.indices, areas) == pytest.approx(partition.volumes_float)
+    colours = [tuple(face) for face in artists.regions.get_facecolor()]
+    for c, volume in enumerate(partition.class_volumes):
+        own = to_rgba(style.tint(style.class_colour(c), style.SOFT))
+        found = sum(area for area, face in zip(areas, colours, strict=True) if face == own)
+        assert found == pytest.approx(float(volume))
+    assert (partition.class_ids < 0).any()
+    fig = polytopes_figure(partition, colour_by="class")
+    assert any(line == f"{len(partition)} regions, exact" for line in drawn.lines_of(fig))
+
+
+def test_many_areas_are_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From so many regions on; and their decision is looked for where classes change alone."""
+    partition = subjects.square()
+    whole, _ = draw(partition, decision=True)
+    assert not whole.regions.get_rasterized()
+    monkeypatch.setattr("viz.figures.polytopes._MANY", 3)
+    asked = list[int]()
+    own = "viz.figures.polytopes.pieces_in_polygon"
+    monkeypatch.setattr(own, lambda c, m: (asked.append(1), pieces_in_polygon(c, m))[1])
+    again, _ = draw(partition, decision=True)
+    assert again.regions.get_rasterized()
+    assert len(asked) < len(partition)
+    assert len(again.decision.get_segments()) == len(whole.decision.get_segments()) == len(asked)
 
 
 def test_equal_maps_have_one_colour() -> None:
@@ -63,11 +99,35 @@ def test_equal_maps_have_one_colour() -> None:
     assert (len({tuple(c) for c in by_map}), len({tuple(c) for c in by_code})) == (2, 4)
 
 
-def test_touching_regions_are_found() -> None:
+def touching(found: object, clip: Box | None = None) -> list[tuple[int, int]]:
+    """Pairs of polygons that meet, if only in a corner, by shapely."""
+    shapes = [shape for shape in found.polygons(clip=clip) if not shape.is_empty]
+    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    return [(int(a), int(b)) for a, b in zip(first, second, strict=True) if a < b]
+
+
+@pytest.mark.parametrize("clip", [None, Box([-0.3, -0.4], [0.5, 0.7])])
+def test_touching_regions_are_found(clip: Box | None) -> None:
+    """Those that share a facet, and those that share a corner; in a window too."""
     partition = subjects.square()
-    assert set(touching(partition.polygons())) >= {
-        tuple(sorted(edge)) for edge in partition.graph().edges()
-    }
+    found = Outlines.of(partition, clip).touching
+    assert set(touching(partition, clip)) <= set(found)
+    if clip is None:
+        assert set(found) >= {tuple(sorted(edge)) for edge in partition.graph().edges()}
+    near = [shape.buffer(1e-9) for shape in partition.polygons(clip=clip) if not shape.is_empty]
+    assert all(near[a].intersects(near[b]) for a, b in found)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**400, 2.0**-400])
+def test_centres_are_centroids(scale: float) -> None:
+    """Of outlines of any size, and of one without area its mean."""
+    seen = Outlines.of(subjects.square(), None)
+    shapes = [shapely.Polygon(corners) for corners in seen.corners]
+    expected = shapely.get_coordinates(shapely.centroid(shapes))
+    scaled = Outlines(seen.indices, tuple(corners * scale for corners in seen.corners))
+    assert scaled.centres / scale == pytest.approx(expected)
+    flat = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    assert Outlines((0, 1), (flat, flat[[1, 1, 1]])).centres.tolist() == [[1, 1], [1, 1]]
 
 
 def test_values_are_on_hinges_and_slopes() -> None:

@@ -73,6 +73,41 @@ class Measured(Owner):
             return ~self._measured_faces[1].far
         return np.array([self.corners_of(i)[1] for i in range(len(self.codes))], bool)
 
+    @cached_property
+    def outlines_float(self) -> tuple[FloatArray, IndexArray]:
+        """The corners of all regions of a bounded domain in two dimensions, as one array (N x 2),
+        and where those of each region begin (R + 1): counter-clockwise around their mean, each
+        within the bound of its vertex of the exact one; `polygons` has the nearest floats.
+
+        Raises InvalidInput in other dimensions and for unbounded regions. Cost: a sort.
+
+        >>> from exact import Box, partition
+        >>> from exact.sources import tensors
+        >>> net = tensors.mlp([([[1, 0], [1, 1]], [0, -1]), ([[1, 1]], [0])])
+        >>> points, starts = partition(net, Box(0, 1, dim=2)).outlines_float
+        >>> starts.tolist(), points[:3].tolist()
+        ([0, 3, 6], [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        """
+        if self.flat.dim != 2 or not self.is_bounded_region.all():
+            raise InvalidInput(
+                "only bounded regions of a two-dimensional domain have outlines",
+                value=f"dimension {self.flat.dim}, {len(self.codes)} regions",
+                remedy="partition a bounded Box or Plane, or use polygons(clip=...)",
+            )
+        if self._complex is None:
+            found = [self.corners_of(i)[0] for i in range(len(self.codes))]
+            points = np.array([nearest_floats(affine(x)) for own in found for x in own])
+            starts = np.cumsum([0, *map(len, found)])
+        else:
+            rows = self._complex.faces.corners
+            points, starts = self._complex.at.points[rows.members], rows.starts
+        points, sizes = points.reshape(-1, 2), np.diff(starts)
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        sums = np.stack([np.bincount(owner, x, len(sizes)) for x in points.T], axis=1)
+        around = points - (sums / sizes[:, None])[owner]
+        order = np.lexsort((np.arctan2(around[:, 1], around[:, 0]), owner))
+        return points[order], starts
+
     # ---- volumes
 
     @cached_property

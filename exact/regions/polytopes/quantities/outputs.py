@@ -34,7 +34,7 @@ from exact.geometry.polyhedra.faces import SymbolicPoint
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners
-from exact.regions.polytopes.quantities.measures import Measured
+from exact.regions.polytopes.quantities.hyperplanes import Walled
 
 _UP = inflation(4096)
 _BLOCK = 2**11  # regions whose vertices are looked at together
@@ -67,7 +67,7 @@ class _Values:
 
 
 @members_in_ieee_floats
-class Classified(Measured):
+class Classified(Walled):
     """The winning outputs of a partition of a flat domain: class c wins where output c is the first
     largest one, as in argmax. A single output decides between two classes: 1 where it is positive,
     else 0.
