@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -107,7 +108,8 @@ class _Writer:
     # ---- kind "complex"
 
     def _complex(self, faces: FaceComplex, order: Sequence[int]) -> Iterator[Json]:
-        named = NamedVertices(faces, self.flat, self.cells.codes, self.cells.hinges)
+        ends = tuple(accumulate(self.network.bits_per_layer))
+        named = NamedVertices(faces, self.flat, self.cells.codes, ends)
         yield self._header("complex", True, named.has_cube)
         for cell in named.cells(order[0]):
             region = self._region(cell.index)
