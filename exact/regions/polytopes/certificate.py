@@ -16,13 +16,13 @@ from itertools import accumulate
 import numpy as np
 
 from exact.errors import Unsupported, require
-from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.programmes.boxes import Split
 from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
+from exact.propagation.cursor import Images
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, header, hexadecimal, matrix_rows, over_common
 from exact.regions.polytopes.cells import FlatCells
@@ -39,7 +39,8 @@ def records(network: Network, domain: FlatDomain, cells: FlatCells, maps: bool) 
         raise Unsupported(
             "a round domain has no certificate", value=domain, remedy="partition a Box around it"
         )
-    return _Writer(network, domain.flat(), cells, maps and network.is_piecewise_linear).records()
+    flat, has_maps = domain.flat(), maps and network.is_piecewise_linear
+    return _Writer(network, flat, cells, has_maps, Images(network, flat)).records()
 
 
 def domain_record(domain: FlatDomain) -> Json:
@@ -66,6 +67,7 @@ class _Writer:
     flat: Flat
     cells: FlatCells
     maps: bool
+    images: Images
 
     def records(self) -> Iterator[Json]:
         """The header, then vertices, faces and cells, or regions."""
@@ -98,9 +100,8 @@ class _Writer:
         code = self.cells.codes[index].tobytes()
         record: dict[str, Json] = {"code": code.hex()}
         if self.maps:
-            image = self.network.propagate_code(
-                self.flat.state(), SplineCode(code, self.network.bits_per_layer)
-            )
+            bits = np.unpackbits(self.cells.codes[index], count=self.cells.hinges)
+            image = self.images.at(bits.astype(bool).tolist())
             rows, denominator = matrix_rows(list(image.entries()), self.flat.dim + 1)
             record["map"] = [denominator, *rows]
         return record
