@@ -37,7 +37,7 @@ STARTS = {
         "-c",
         "from exact import Box, partition\n"
         "from exact.sources import tensors\n"
-        "net = tensors.mlp([([[1, 2], [2, -1]], [0, 1]), ([[1, 1]], [0])])\n"
+        "net = tensors.mlp([([[1, 2], [2, -1]], [0.3, 0.7]), ([[1, 1]], [0])])\n"
         "partition(net, Box(-1, 1, dim=2)).region_count",
     ],
     "exactlens check, a small file": ["-m", "studies.cli", "check", str(SMALL)],
