@@ -21,7 +21,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-SMALL = Path("tests/exact/certificates_of_format_1/complex.jsonl")
+TREE = Path(__file__).resolve().parents[1]
+SMALL = TREE / "tests/exact/certificates_of_format_1/complex.jsonl"
 JOBS = {
     "2: 64-64-64, box": ([2, 64, 64, 64, 3], "box"),
     "2: 64-64-64, all of R^2": ([2, 64, 64, 64, 3], "space"),
@@ -54,7 +55,7 @@ def answer(name: str) -> dict[str, float]:
     found: dict[str, float] = {}
     network, domain = _job(*JOBS[name])
     partition(network, domain)  # compiles, and loads what is compiled
-    check.verify_file(Path(__file__).resolve().parents[1] / SMALL)
+    check.verify_file(SMALL)
     with tempfile.TemporaryDirectory() as folder:
         for maps in (False, True):
             regions = partition(network, domain)
@@ -159,7 +160,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if unknown := sorted({*chosen.jobs} - {*STARTS, *JOBS}):
         parser.error(f"no such job: {unknown[0]}; choose of {', '.join([*STARTS, *JOBS])}")
-    trees = {"new": Path(__file__).resolve().parents[1]}
+    trees = {"new": TREE}
     if chosen.old is not None:
         if not (chosen.old / "exact").is_dir():
             parser.error(f"no tree: {chosen.old} has no folder exact")

@@ -89,7 +89,7 @@ class _Complex:
         known = indices(get(record, "known", list, place), count, f"{place}, known")
         new = get(record, "new", list, place)
         for i, names in enumerate(new):
-            self._add_vertex(names, code, forms, f"{place}, vertex {count + i}")
+            self._add_vertex(names, forms, f"{place}, vertex {count + i}")
         corners = (*sorted(known), *range(count, count + len(new)))
         positive = 0
         for v in corners:
@@ -125,7 +125,7 @@ class _Complex:
 
     # ---- vertices
 
-    def _add_vertex(self, names: Any, code: int, forms: Forms, place: str) -> None:
+    def _add_vertex(self, names: Any, forms: Forms, place: str) -> None:
         """A new vertex, where the named constraints of a cell meet."""
         walls = len(self.domain.walls)
         count = self.network.hinges + walls + len(self.sides)
@@ -134,7 +134,7 @@ class _Complex:
         if point in self.vertices.seen:
             raise Rejected(f"{place}: is listed twice")
         self.vertices.seen.add(point)
-        self._look(point, code, forms, place)
+        self._look(point, forms, place)
 
     def _row(self, name: int, forms: Forms) -> Integers:
         """The function of a constraint: coefficients, the constant, and where there is a cube the
@@ -146,7 +146,7 @@ class _Complex:
         own = self.walk.hinge(forms, name) if name < hinges else walls[name - hinges]
         return [*own, 0] if self.sides else own
 
-    def _look(self, vertex: Values, code: int, forms: Forms, place: str) -> None:
+    def _look(self, vertex: Values, forms: Forms, place: str) -> None:
         """The signs of all constraints at a vertex `x, x0`, or `p, x0, q` for (p + K q) / x0."""
         dim, hinges = self.domain.dim, self.network.hinges
         point, far = list(vertex[: dim + 1]), list(vertex[dim + 1 :])
@@ -158,8 +158,6 @@ class _Complex:
         negative = ((1 << hinges) - 1) ^ positive
         for k in tight:
             negative ^= 1 << (hinges - 1 - k)
-        if (positive & ~code) or (negative & code):
-            raise Rejected(f"{place}: a hinge has not there the sign that the code says")
         for k, side in enumerate(self._sides_of(point, far)):
             if side < 0:
                 raise Rejected(f"{place}: outside the domain, at wall {k}")
@@ -208,11 +206,11 @@ class _Complex:
         return frozenset(sets)
 
     def _require_no_gap(self) -> None:
-        """Every facet belongs to two cells, or to one and to the edge of the domain."""
+        """Every facet belongs to two cells, or to one and to the edge of the domain; it cannot to
+        more, since the insides of cells are disjoint.
+        """
         dim, edge = self.domain.dim - 1, self.network.hinges
         for number, (corners, owners) in enumerate(self.owners.items()):
-            if owners > 2:
-                raise Rejected(f"{dim}-face {number}: belongs to {owners} cells")
             first, *others = (self.vertices.tight[v] for v in corners)
             on_edge = any(k >= edge and all(k in other for other in others) for k in first)
             if owners == 1 and not on_edge:
