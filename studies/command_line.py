@@ -1,6 +1,7 @@
 """The commands: `exactlens train | partition | holds | check | graph | ... | cache`.
 
-Only typer is imported here: `exactlens --help` must not wait for torch.
+Only typer is imported here: `exactlens --help` must not wait for torch. All commands stand in
+one file with their options, which is longer for it.
 """
 
 from __future__ import annotations
