@@ -104,10 +104,15 @@ def _network(net: str) -> tuple[Any, int]:
     return tensors.mlp(layers), int(dim)
 
 
+def one_thread() -> dict[str, str]:
+    """The environment of processes with one thread."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return {**os.environ, **dict.fromkeys(names, "1")}
+
+
 def measured(tree: Path, net: str) -> dict[str, float]:
     """One answer of a tree, in a process of its own with one thread."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    environment = {**os.environ, **dict.fromkeys(names, "1"), "PYTHONPATH": str(tree)}
+    environment = {**one_thread(), "PYTHONPATH": str(tree)}
     command = [sys.executable, "-P", str(Path(__file__).resolve()), "--answer", net]
     done = subprocess.run(
         command, cwd=tree, env=environment, capture_output=True, text=True, check=True

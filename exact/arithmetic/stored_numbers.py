@@ -8,13 +8,16 @@ quantised, ...) is refused by name, because a number read from it would be a gue
 
 from __future__ import annotations
 
+import sys
 from functools import cache
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
-from exact.arithmetic.enclosures.late import is_loaded, torch
 from exact.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import torch
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 Specials = Literal["ieee", "one nan", "nan for -0", "none"]
@@ -66,7 +69,7 @@ def plain_array(values: Any, name: str) -> np.ndarray[Any, Any]:
     ml_dtypes. Raises InvalidInput with `name`, what the array is and what to give instead, for
     everything else.
     """
-    if is_loaded("torch") and isinstance(values, torch.Tensor):
+    if "torch" in sys.modules and isinstance(values, sys.modules["torch"].Tensor):
         _refuse_without_values(values, name)
         return _widened(
             _bits_of_tensor(values, name), str(values.dtype).removeprefix("torch."), name
@@ -128,6 +131,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _refuse_without_values(tensor: torch.Tensor, name: str) -> None:
+    import torch
+
     kind = type(tensor).__name__
     parameter = torch.nn.parameter
     if isinstance(tensor, parameter.UninitializedParameter | parameter.UninitializedBuffer):
@@ -170,6 +175,8 @@ def _refuse_without_values(tensor: torch.Tensor, name: str) -> None:
 
 def _bits_of_tensor(tensor: torch.Tensor, name: str) -> np.ndarray[Any, Any]:
     """The stored patterns of floats, or the integers themselves."""
+    import torch
+
     try:
         held = tensor.detach().cpu().resolve_neg()
         if tensor.is_floating_point():

@@ -141,7 +141,6 @@ IDENTITY = Activation(1, [], [(1, 0)])
 
 
 _LEAST_NORMAL = Fraction(1, 2**1022)
-_SMALL, _GREAT = Fraction(1, 2**1000), 2.0**1000
 
 
 def matrix_digest(rows: list[Integers], width: int, denominator: int) -> bytes:
@@ -163,8 +162,8 @@ def matrix_digest(rows: list[Integers], width: int, denominator: int) -> bytes:
 
 
 def _float_bytes(numbers: Integers, denominator: int) -> bytes | None:
-    """The float64 bytes of numbers over a power of two, where every one of them is a float64 and no
-    quotient is subnormal, as of nearly all networks; else None.
+    """The float64 bytes of numbers over a power of two below 2^1000, where every one of them is a
+    float64, as of nearly all networks; else None.
     """
     power = denominator.bit_length() - 1
     if denominator != 1 << power or power > 1000:
@@ -173,11 +172,9 @@ def _float_bytes(numbers: Integers, denominator: int) -> bytes | None:
         floats = list(map(float, numbers))
     except OverflowError:
         return None
-    if floats != numbers or max(map(abs, floats), default=0.0) > _GREAT:
+    if floats != numbers:
         return None
-    if min(map(abs, filter(None, floats)), default=1.0) < _SMALL * denominator:
-        return None
-    unit = 1.0 / denominator
+    unit = 1.0 / denominator  # no product with a nonzero integer is subnormal
     return struct.pack(f"<{len(floats)}d", *[x * unit for x in floats])
 
 

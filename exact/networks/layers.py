@@ -190,13 +190,16 @@ class Layer:
     ) -> RationalArray:
         """The layer's output on the affine pieces that `bits` select."""
         per_neuron, k, entries = len(self.activation.breakpoints), len(one), z.entries()
-        pieces, out = self.activation.pieces, []
+        pieces, out, nothing = self.activation.pieces, [], [Rational(0)] * k
         for j in range(self.width):
             slope, intercept = pieces[sum(bits[j * per_neuron : (j + 1) * per_neuron])]
-            out += [
-                slope * x + intercept * y
-                for x, y in zip(entries[j * k : (j + 1) * k], one, strict=True)
-            ]
+            row = entries[j * k : (j + 1) * k]
+            if intercept:
+                out += [slope * x + intercept * y for x, y in zip(row, one, strict=True)]
+            elif slope:
+                out += row if slope == 1 else [slope * x for x in row]
+            else:
+                out += nothing
         return RationalArray(self.width, k, out)
 
 

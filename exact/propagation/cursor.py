@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from exact.arithmetic.numbers import Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
@@ -79,6 +80,60 @@ def advance(cursor: Cursor, z: RationalArray, bits: Sequence[bool]) -> Cursor | 
         return None
     behind = _behind(cursor, cursor.current.activate(z, cursor.one, bits))
     return _settled(replace(behind, hidden=cursor.hidden + 1))
+
+
+def outputs(cursor: Cursor, z: RationalArray, bits: Sequence[bool]) -> RationalArray:
+    """What the network gives behind its last hidden layer, in front of which the cursor is, on the
+    pieces chosen by `bits`.
+    """
+    cursor = _behind(cursor, cursor.current.activate(z, cursor.one, bits))
+    while cursor.at < len(cursor.network.steps):
+        does, inputs, _ = cursor.network.steps[cursor.at]
+        if isinstance(does, Sum):
+            cursor = _behind(cursor, does.total(cursor.values[i] for i in inputs))
+        else:
+            assert isinstance(does, Layer), "no norm stands behind the last hidden layer"
+            z = does.pre_activations(cursor.inner, cursor.one)
+            cursor = _behind(cursor, does.activate(z, cursor.one, ()))
+    return cursor.values[cursor.at]
+
+
+class Images:
+    """The outputs over the parameters of a flat domain, code after code; what the layers in front
+    of the first bit that has changed give is kept.
+    """
+
+    def __init__(self, network: Network, flat: Flat) -> None:
+        self._network, self._state = network, flat.state()
+        self._one = [Rational(0)] * flat.dim + [Rational(1)]
+        ends = list(accumulate(network.bits_per_layer, initial=0))
+        self._parts = [slice(*pair) for pair in pairwise(ends)]
+        self._way = list[tuple[Cursor, RationalArray]]()
+        self._bits: Sequence[bool] = ()
+
+    def at(self, bits: Sequence[bool]) -> RationalArray:
+        """The outputs on the region of a code. Raises NotPiecewiseLinear for GELU or SiLU."""
+        self._network.require_piecewise_linear()
+        if not self._parts:
+            return self._network.propagate(self._state, self._one, lambda h, _: list[bool]())
+        same = 0
+        while same < len(self._way) - 1 and self._is_same(bits, self._parts[same]):
+            same += 1
+        del self._way[same + 1 :]
+        if not self._way:
+            self._add(begin(self._network, self._state, self._one))
+        for part in self._parts[len(self._way) - 1 : -1]:
+            self._add(advance(*self._way[-1], bits[part]))
+        self._bits = bits
+        return outputs(*self._way[-1], bits[self._parts[-1]])
+
+    def _is_same(self, bits: Sequence[bool], part: slice) -> bool:
+        return bits[part] == self._bits[part]
+
+    def _add(self, cursor: Cursor | None) -> None:
+        assert cursor is not None, "there is a hidden layer"
+        z = cursor.current.pre_activations(cursor.inner, cursor.one)
+        self._way.append((cursor, z))
 
 
 def pass_norm(cursor: Cursor, inner: RationalArray, one: Sequence[Rational]) -> Cursor:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from exact import Box, Network, RealSpace, partition
+from exact import Box, HPolytope, Network, RealSpace, partition
 from exact.check import Status, network
 from exact.check.functions.flat_domains import Domain, walk
 from exact.check.functions.forms import Forms, Walk
@@ -205,6 +205,49 @@ def test_points_beside_the_corners_of_a_cell() -> None:
     none = copy.deepcopy(records)
     none[1]["new"] = []
     assert verdict(none).status is Status.REJECTED
+
+
+def uncut(dim: int, walls: list[list[int]], corners: list[list[int]]) -> list[Record]:
+    """One cell without hinges, with these corners, in a domain with these walls."""
+    net = tensors.mlp([([[1] * dim], [0])])
+    header, *_ = records_of(certificates.of(partition(net, Box(-1, 1, dim=dim)), maps=False))
+    header["domain"]["walls"] = [" ".join(f"{x:x}" for x in wall) for wall in walls]
+    return [header, {"code": "", "known": [], "new": corners}]
+
+
+SIDES = [[1, 0, 1], [-1, 0, 1], [0, 1, 1], [0, -1, 1]]
+AROUND = [[0, 2], [1, 2], [1, 3], [0, 3]]
+
+
+def test_a_cell_is_closed_on_all_sides() -> None:
+    assert verdict(uncut(2, SIDES, AROUND)).status is Status.COMPLETE
+    for i in range(4):
+        few = [corner for k, corner in enumerate(AROUND) if k != i]
+        assert "the boundary of a 2-face in it is not closed" in reason(uncut(2, SIDES, few))
+    assert "not closed" in reason(uncut(2, SIDES, AROUND[:1]))
+    ends = [[1, 1], [-1, 1]]
+    assert verdict(uncut(1, ends, [[0], [1]])).status is Status.COMPLETE
+    for corners in ([], [[0]], [[1]]):
+        assert "an edge without two ends" in reason(uncut(1, ends, corners))
+
+
+def test_a_corner_beyond_another_wall() -> None:
+    cut = [*SIDES, [-1, -1, 1]]
+    assert (
+        verdict(uncut(2, cut, [[0, 2], [1, 2], [1, 4], [4, 3], [0, 3]])).status is Status.COMPLETE
+    )
+    assert "vertex 2: outside the domain, at wall 4" in reason(uncut(2, cut, AROUND))
+
+
+def test_walls_that_floats_do_not_tell_apart() -> None:
+    """The farther of two walls, which holds everywhere, comes first."""
+    near = Fraction(1, 2**80)
+    domain = HPolytope(
+        [[-1, 0, 1 + near], [-1, 0, 1], [1, 0, 1], [0, 1, 1], [0, -1, 1 + near], [0, -1, 1]]
+    )
+    found = partition(flat_jobs.DEEP, domain, engine="subdivision")
+    assert isinstance(found, FlatPartition)
+    assert verdict(records_of(certificates.of(found))).status is Status.COMPLETE
 
 
 def test_half_of_a_domain() -> None:

@@ -10,7 +10,8 @@ from unittest import mock
 
 import pytest
 
-from exact.check.kinds import curves, flat_domains
+from exact.check.functions import flat_domains
+from exact.check.kinds import curves
 from exact.check.network import Activation
 from tests.laws import fuzz_headers
 

@@ -29,6 +29,7 @@ class _Place(NamedTuple):
     """
 
     layer: Layer
+    bends: Integers
     before: int
     one: int
     first: int
@@ -73,11 +74,11 @@ class Walk:
                 unit = 1 if layer.activation.is_identity else layer.unit
                 factor *= layer.denominator * unit
                 added = factor if block.residual and k == len(block.layers) - 1 else 0
-                self._places.append(_Place(layer, before, one, first, outside, added))
+                self._places.append(_Place(layer, layer.bends, before, one, first, outside, added))
                 first += len(layer.bends) * len(layer.weight)
                 one *= unit
         self.one = one
-        self._bent = [k for k, place in enumerate(self._places) if place.layer.bends]
+        self._bent = [k for k, place in enumerate(self._places) if place.bends]
         self._has_outputs = outputs and not network.is_smooth
         if not self._has_outputs:  # of a smooth layer, the last one, only signs are known
             del self._places[max(self._bent, default=-1) + 1 :]
@@ -117,7 +118,7 @@ class Walk:
         found, first = list(pieces), len(self._places)
         for hinge in flips:
             k = next(k for k in reversed(self._bent) if self._places[k].first <= hinge)
-            begin, count = self._places[k].first, len(self._places[k].layer.bends)
+            begin, count = self._places[k].first, len(self._places[k].bends)
             j = (hinge - begin) // count
             if found[k] is pieces[k]:
                 found[k], first = list(pieces[k]), min(first, k)
@@ -132,7 +133,7 @@ class Walk:
     def hinge(self, forms: Forms, number: int) -> Integers:
         """The function of one hinge."""
         k = next(k for k in reversed(self._bent) if self._places[k].first <= number)
-        place, columns, bends = self._places[k], forms.inputs[k], self._places[k].layer.bends
+        place, columns, bends = self._places[k], forms.inputs[k], self._places[k].bends
         j, b = divmod(number - place.first, len(bends))
         found = [place.layer.unit * column[j] for column in columns]
         found[-1] -= bends[b] * place.one
@@ -142,7 +143,7 @@ class Walk:
         """On which piece every neuron is, by the bits of a code, its first hinge the highest."""
         bits, found = f"{code:0{self.hinges}b}", list[Integers]()
         for place in self._places:
-            count, first, width = len(place.layer.bends), place.first, len(place.layer.weight)
+            count, first, width = len(place.bends), place.first, len(place.layer.weight)
             if count == 1:
                 found.append(list(map(int, bits[first : first + width])))
             else:
@@ -184,7 +185,7 @@ class Walk:
 
 def _hinges(place: _Place, columns: Columns) -> Columns:
     """Of every neuron, then bend: the function of `z - bend`."""
-    unit, bends = place.layer.unit, place.layer.bends
+    unit, bends = place.layer.unit, place.bends
     if unit == 1 and bends == [0]:
         return columns
     found = [[unit * x for x in column for _ in bends] for column in columns]

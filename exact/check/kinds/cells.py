@@ -36,6 +36,7 @@ from exact.check.records import (
     written_code,
 )
 
+_Boundary = frozenset[Values]
 _Rows = list[Integers]  # of functions: d coefficients, the constant, perhaps a multiple of K
 
 
@@ -49,14 +50,6 @@ class _Vertices:
     negative: list[int] = field(default_factory=list)
     tight: list[Values] = field(default_factory=list)
     seen: set[Values] = field(default_factory=set)
-
-
-@dataclass
-class _Lattice:
-    """Faces by their vertices, each with the faces of one dimension less that bound it."""
-
-    numbers: dict[Values, int] = field(default_factory=dict)
-    boundary: list[frozenset[int]] = field(default_factory=list)
 
 
 def check_cells(network: Network, domain: Domain, claim: Claim, records: Records) -> str:
@@ -73,8 +66,9 @@ class _Complex:
     def __init__(self, network: Network, domain: Domain, claim: Claim) -> None:
         self.network, self.domain, self.claim = network, domain, claim
         self.walk, self.vertices = Walk(network, domain, claim.maps), _Vertices()
-        self.lattice = [_Lattice() for _ in range(domain.dim)]
-        self.owners, self.way = dict[int, int](), list[tuple[int, Forms]]()
+        # faces by their vertices, each with those of one dimension less that bound it
+        self.lattice: list[dict[Values, _Boundary]] = [{} for _ in range(domain.dim)]
+        self.owners, self.way = dict[Values, int](), list[tuple[int, Forms]]()
         self.sides = _sides(domain)
 
     def check(self, records: Records) -> str:
@@ -82,7 +76,7 @@ class _Complex:
         for i in range(self.claim.regions):
             self._cell(records.next(f"cell {i}"), f"cell {i}")
         self._require_no_gap()
-        counts = [len(self.vertices.tight), *(len(x.boundary) for x in self.lattice[1:])]
+        counts = [len(self.vertices.tight), *map(len, self.lattice[1:])]
         return (
             f"{self.claim.regions} cells of a complex with {', '.join(map(str, counts))} lower "
             f"faces fill the domain"
@@ -95,7 +89,7 @@ class _Complex:
         known = indices(get(record, "known", list, place), count, f"{place}, known")
         new = get(record, "new", list, place)
         for i, names in enumerate(new):
-            self._add_vertex(names, code, forms, f"{place}, vertex {count + i}")
+            self._add_vertex(names, forms, f"{place}, vertex {count + i}")
         corners = (*sorted(known), *range(count, count + len(new)))
         positive = 0
         for v in corners:
@@ -131,7 +125,7 @@ class _Complex:
 
     # ---- vertices
 
-    def _add_vertex(self, names: Any, code: int, forms: Forms, place: str) -> None:
+    def _add_vertex(self, names: Any, forms: Forms, place: str) -> None:
         """A new vertex, where the named constraints of a cell meet."""
         walls = len(self.domain.walls)
         count = self.network.hinges + walls + len(self.sides)
@@ -140,7 +134,7 @@ class _Complex:
         if point in self.vertices.seen:
             raise Rejected(f"{place}: is listed twice")
         self.vertices.seen.add(point)
-        self._look(point, code, forms, place)
+        self._look(point, forms, place)
 
     def _row(self, name: int, forms: Forms) -> Integers:
         """The function of a constraint: coefficients, the constant, and where there is a cube the
@@ -152,7 +146,7 @@ class _Complex:
         own = self.walk.hinge(forms, name) if name < hinges else walls[name - hinges]
         return [*own, 0] if self.sides else own
 
-    def _look(self, vertex: Values, code: int, forms: Forms, place: str) -> None:
+    def _look(self, vertex: Values, forms: Forms, place: str) -> None:
         """The signs of all constraints at a vertex `x, x0`, or `p, x0, q` for (p + K q) / x0."""
         dim, hinges = self.domain.dim, self.network.hinges
         point, far = list(vertex[: dim + 1]), list(vertex[dim + 1 :])
@@ -164,12 +158,7 @@ class _Complex:
         negative = ((1 << hinges) - 1) ^ positive
         for k in tight:
             negative ^= 1 << (hinges - 1 - k)
-        if (positive & ~code) or (negative & code):
-            raise Rejected(f"{place}: a hinge has not there the sign that the code says")
-        is_far = any(far)
-        columns = [far, point[:-1]] if is_far else [point[:-1]]
-        for k, both in enumerate(self.domain.constraints(columns, [0, point[-1]][not is_far :])):
-            side = sign(both)
+        for k, side in enumerate(self._sides_of(point, far)):
             if side < 0:
                 raise Rejected(f"{place}: outside the domain, at wall {k}")
             if not side:
@@ -178,53 +167,52 @@ class _Complex:
         self.vertices.negative.append(negative)
         self.vertices.tight.append(tuple(tight))
 
+    def _sides_of(self, point: Integers, far: Integers) -> Integers:
+        """On which sides of the walls, then of the sides of the cube, a point lies."""
+        if not far:
+            return [sum_of_products(wall, point) for wall in self.domain.walls]
+        columns, ones = (
+            ([far, point[:-1]], [0, point[-1]]) if any(far) else ([point[:-1]], point[-1:])
+        )
+        return [sign(values) for values in self.domain.constraints(columns, ones)]
+
     # ---- faces
 
-    def lattice_of(self, corners: Values, dim: int, place: str) -> frozenset[int]:
+    def lattice_of(self, corners: Values, dim: int, place: str) -> _Boundary:
         """The faces of one dimension less that bound a face of dimension `dim`, by (3) and (4)."""
         if dim == 1:
             if len(corners) != 2:
                 raise Rejected(f"{place}: an edge without two ends, or a face without edges")
-            return frozenset(corners)
+            return frozenset((v,) for v in corners)
         at = dict[int, list[int]]()
         for v in corners:
             for k in self.vertices.tight[v]:
-                at.setdefault(k, []).append(v)
-        sets = {tuple(on) for on in at.values() if dim <= len(on) < len(corners)}
-        if sum(map(len, sets)) > dim * len(corners):  # else every vertex lies in dim of them
+                if k in at:
+                    at[k].append(v)
+                else:
+                    at[k] = [v]
+        count = len(corners)
+        sets = {tuple(on) for on in at.values() if dim <= len(on) < count}
+        if sum(map(len, sets)) > dim * count:  # else every vertex lies in dim of them
             sets = {part for part in sets if not any(set(part) < set(other) for other in sets)}
-        found, odd = list[int](), set[int]()
+        odd, known = set[Values](), self.lattice[dim - 1]
         for part in sets:
-            number = self._face(part, dim - 1, place)
-            found.append(number)
-            odd ^= self.lattice[dim - 1].boundary[number]
-        if odd or not found:
+            boundary = known.get(part)
+            if boundary is None:
+                boundary = known[part] = self.lattice_of(part, dim - 1, place)
+            odd ^= boundary
+        if odd or not sets:
             raise Rejected(f"{place}: the boundary of a {dim}-face in it is not closed")
-        return frozenset(found)
-
-    def _face(self, corners: Values, dim: int, place: str) -> int:
-        """The number of a face among those of its dimension."""
-        lattice = self.lattice[dim]
-        number = lattice.numbers.get(corners)
-        if number is None:
-            boundary = self.lattice_of(corners, dim, place)
-            number = lattice.numbers[corners] = len(lattice.boundary)
-            lattice.boundary.append(boundary)
-        return number
+        return frozenset(sets)
 
     def _require_no_gap(self) -> None:
-        """Every facet belongs to two cells, or to one and to the edge of the domain."""
+        """Every facet belongs to two cells, or to one and to the edge of the domain; it cannot to
+        more, since the insides of cells are disjoint.
+        """
         dim, edge = self.domain.dim - 1, self.network.hinges
-        names = (
-            list(self.lattice[dim].numbers)
-            if dim
-            else [(v,) for v in range(len(self.vertices.tight))]
-        )
-        for number, owners in self.owners.items():
-            tight = [self.vertices.tight[v] for v in names[number]]
-            on_edge = any(k >= edge and all(k in other for other in tight) for k in tight[0])
-            if owners > 2:
-                raise Rejected(f"{dim}-face {number}: belongs to {owners} cells")
+        for number, (corners, owners) in enumerate(self.owners.items()):
+            first, *others = (self.vertices.tight[v] for v in corners)
+            on_edge = any(k >= edge and all(k in other for other in others) for k in first)
             if owners == 1 and not on_edge:
                 raise Rejected(
                     f"{dim}-face {number}: one side is neither a cell nor outside the domain: a "
@@ -270,8 +258,10 @@ def _meet(rows: _Rows, dim: int, place: str) -> Values:
     """The one point at which functions vanish, `(p + K q) / x0`, as p, x0 and, where there is a
     cube, q, without common factor.
     """
-    if dim == 2 and len(rows) == 2:
+    if dim == len(rows) == 2:
         point = _crossing(*rows)
+    elif dim == len(rows) == 3:
+        point = _corner(*rows)
     else:
         point = _eliminated(rows, dim)
     if not point or not point[dim]:
@@ -286,6 +276,22 @@ def _crossing(first: Integers, second: Integers) -> Integers:
     c, d, f, *q = second
     far = [[b * v - d * u, c * u - a * v] for u, v in zip(p, q, strict=True)]
     return [b * f - d * e, c * e - a * f, a * d - b * c, *(x for pair in far for x in pair)]
+
+
+def _corner(first: Integers, second: Integers, third: Integers) -> Integers:
+    """Where three planes meet (Cramer)."""
+    a, b, c = _cross(second, third), _cross(third, first), _cross(first, second)
+    parts = [
+        [-x * p - y * q - z * r for x, y, z in zip(a, b, c, strict=True)]
+        for p, q, r in zip(first[3:], second[3:], third[3:], strict=True)
+    ]
+    scale = sum_of_products(first[:3], a)
+    return [*parts[0], scale, *(x for part in parts[1:] for x in part)]
+
+
+def _cross(first: Integers, second: Integers) -> Integers:
+    (a, b, c), (d, e, f) = first[:3], second[:3]
+    return [b * f - c * e, c * d - a * f, a * e - b * d]
 
 
 def _eliminated(rows: _Rows, dim: int) -> Integers:

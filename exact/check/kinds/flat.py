@@ -1,6 +1,7 @@
 """Kinds `complex`, `facets` and `bounded`: regions that are polytopes, in a flat domain.
 
-Kind `complex` is proved in :mod:`exact.check.kinds.complexes`.
+Kind `complex` is proved in :mod:`exact.check.kinds.cells`, of the first two formats in
+:mod:`exact.check.kinds.complexes`.
 
 `facets`: for every region a point strictly inside, and for every halfspace that its code means
 either a point in the relative interior of the facet, or a proof that the halfspace contains the
@@ -11,10 +12,12 @@ region: the list is closed under crossing facets, so the domain is covered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from exact.check.functions.flat_domains import Domain, is_positive, read_map, sign, walk
+from exact.check.functions.forms import Columns, Forms, Walk
 from exact.check.kinds.boxes import Box
 from exact.check.network import Network, coprime, dot
 from exact.check.records import (
@@ -102,14 +105,15 @@ def _facets(network: Network, domain: Domain, claim: Claim, records: Records) ->
     crossings, edge = list[_Crossing](), dict.fromkeys(coprime(wall) for wall in domain.walls)
     box = Box.of(list(edge), domain.dim) if claim.kind == "bounded" else None
     named = {"code", "witness", "facets", "redundant", *(["map"] if claim.maps else [])}
+    regions = _Regions(network, domain, edge, claim.maps)
     for i in range(claim.regions):
         record = records.next(f"region {i}")
         only(record, named, f"region {i}")
-        code = claim.add_new(record, network.hinges, f"region {i}")
-        mapped = record if claim.maps else None
-        walls = _region_walls(network, domain, edge, code, mapped, f"region {i}")
+        region = regions.at(claim.add_new(record, network.hinges, f"region {i}"), f"region {i}")
+        if claim.maps:
+            regions.require_map(record, f"region {i}")
         check = _region if box is None else partial(_region_in, box)
-        crossings += check(network, domain, record, walls, edge, f"region {i}")
+        crossings += check(regions, region, record, f"region {i}")
     unexplored = 0
     for place, code_behind, neighbour in crossings:
         behind = claim.places.get(code_behind, -1)
@@ -124,40 +128,99 @@ def _facets(network: Network, domain: Domain, claim: Claim, records: Records) ->
     )
 
 
-def _region_walls(
-    network: Network, domain: Domain, edge: Edge, code: int, mapped: Any, place: str
-) -> list[Values]:
+class _Wall(NamedTuple):
+    """The function of a hinge, coprime, and its negative; the sign of one that is constant."""
+
+    positive: Values
+    negative: Values
+    constant: int | None
+
+
+@dataclass(frozen=True)
+class _Halfspaces:
     """The distinct halfspaces that a code means: of the domain, then of the hinges in order;
-    coprime, positive inside.
+    coprime, positive inside. `owners` are the hinges of each, `has_zero` says that a hinge vanishes
+    throughout.
     """
-    dim, bits = domain.dim, bits_of(code, network.hinges)
-    columns = [[int(i == k) for i in range(dim)] for k in range(dim + 1)]
-    hinges, outputs, one = walk(
-        network, domain, columns, [0] * dim + [1], lambda hinge, _: bits[hinge]
-    )
-    found = dict(edge)
-    for j, (bit, row) in enumerate(zip(bits, hinges, strict=True)):
-        if any(row[:-1]):
-            found[coprime(row if bit else [-x for x in row])] = None
-        elif (row[-1] > 0) != bit:
-            raise Rejected(f"{place}: hinge {j} is constant there, and not as the code says")
-    if mapped is not None:
-        rows, denominator = read_map(mapped, len(outputs), dim, place)
-        if any(
-            x * denominator != y * one[-1]
-            for a, b in zip(outputs, rows, strict=True)
-            for x, y in zip(a, b, strict=True)
-        ):
-            raise Rejected(f"{place}, map: not that of the code")
-    return list(found)
+
+    code: int
+    walls: list[Values]
+    owners: dict[Values, list[int]]
+    has_zero: bool
 
 
-def _region(
-    network: Network, domain: Domain, record: Any, walls: list[Values], edge: Edge, place: str
-) -> Iterator[_Crossing]:
+class _Regions:
+    """The regions one after the other, the functions of each from those of the one before it."""
+
+    def __init__(self, network: Network, domain: Domain, edge: Edge, maps: bool) -> None:
+        self.network, self.domain, self.edge = network, domain, edge
+        self.walk, self._forms, self._code = Walk(network, domain, maps), None, 0
+        self._layers = list[tuple[Columns, list[_Wall]]]()
+
+    _forms: Forms | None
+
+    def at(self, code: int, place: str) -> _Halfspaces:
+        """The halfspaces of the next region."""
+        hinges, before = self.network.hinges, self._forms
+        if before is None:
+            self._forms = self.walk.begin(code)
+        else:
+            changed = bits_of(code ^ self._code, hinges)
+            self._forms = self.walk.step(before, code, [j for j, x in enumerate(changed) if x])
+        self._code, bits = code, bits_of(code, hinges)
+        owners: dict[Values, list[int]] = {wall: [] for wall in self.edge}
+        has_zero = False
+        for j, (bit, wall) in enumerate(zip(bits, self._walls(), strict=True)):
+            if wall.constant is None:
+                owners.setdefault(wall.positive if bit else wall.negative, []).append(j)
+            elif (wall.constant > 0) != bit:
+                raise Rejected(f"{place}: hinge {j} is constant there, and not as the code says")
+            else:
+                has_zero = has_zero or not wall.constant
+        return _Halfspaces(code, list(owners), owners, has_zero)
+
+    def _walls(self) -> Iterator[_Wall]:
+        """The functions of all hinges; those of a layer that has not changed are kept."""
+        assert self._forms is not None
+        for k, columns in enumerate(self.walk.hinge_columns(self._forms)):
+            if k == len(self._layers):
+                self._layers.append(([], []))
+            if self._layers[k][0] is not columns:
+                rows = zip(*columns, strict=True)
+                self._layers[k] = columns, list(map(_wall, rows))
+            yield from self._layers[k][1]
+
+    def require_map(self, record: Any, place: str) -> None:
+        """The map of a record is that of the region."""
+        assert self._forms is not None
+        outputs = self._forms.outputs
+        rows, denominator = read_map(record, len(outputs[0]), self.domain.dim, place)
+        for row, *values in zip(rows, *outputs, strict=True):
+            if any(x * self.walk.one != y * denominator for x, y in zip(row, values, strict=True)):
+                raise Rejected(f"{place}, map: not that of the code")
+
+    def code_outside(self, region: _Halfspaces, wall: Values, point: Integers) -> str:
+        """The code just outside a facet, at a point of its relative interior: where one hinge alone
+        vanishes, that with its bit flipped.
+        """
+        hinges = self.network.hinges
+        if len(region.owners[wall]) == 1 and not region.has_zero:
+            return written_code(region.code ^ 1 << (hinges - 1 - region.owners[wall][0]), hinges)
+        return _code_outside(self.network, self.domain, wall, point)
+
+
+def _wall(row: Values) -> _Wall:
+    if not any(row[:-1]):
+        return _Wall((), (), row[-1])
+    positive = coprime(row)
+    return _Wall(positive, tuple(-x for x in positive), None)
+
+
+def _region(regions: _Regions, region: _Halfspaces, record: Any, place: str) -> Iterator[_Crossing]:
     """Check witness, facets and redundancy proofs of one region; the facets that are not on the
     edge of the domain.
     """
+    walls, edge, domain = region.walls, regions.edge, regions.domain
     witness = scaled(get(record, "witness", str, place), domain.dim, f"{place}, witness")
     outside = next((i for i, wall in enumerate(walls) if dot(wall, witness) <= 0), None)
     if outside is not None:
@@ -186,28 +249,28 @@ def _region(
             if neighbour is not None:
                 raise Rejected(f"{place}, wall {name}: a neighbour beyond the edge of the domain")
         else:
-            yield _crossing(network, domain, walls[name], point, neighbour, f"{place}, wall {name}")
+            yield _crossing(regions, region, walls[name], point, neighbour, f"{place}, wall {name}")
 
 
 def _crossing(
-    network: Network, domain: Domain, wall: Values, point: Integers, neighbour: Any, place: str
+    regions: _Regions,
+    region: _Halfspaces,
+    wall: Values,
+    point: Integers,
+    neighbour: Any,
+    place: str,
 ) -> _Crossing:
     """A facet that is not on the edge of the domain, with the code just outside."""
     if type(neighbour) is not int:
         raise Rejected(f"{place}: the neighbour is not named")
-    return place, _code_outside(network, domain, wall, point), neighbour
+    return place, regions.code_outside(region, wall, point), neighbour
 
 
 def _region_in(
-    box: Box,
-    network: Network,
-    domain: Domain,
-    record: Any,
-    walls: list[Values],
-    edge: Edge,
-    place: str,
+    box: Box, regions: _Regions, region: _Halfspaces, record: Any, place: str
 ) -> Iterator[_Crossing]:
     """Check witness, facets and redundancy proofs of one region of kind `bounded`; the facets."""
+    walls, edge, domain = region.walls, regions.edge, regions.domain
     inner = range(len(edge), len(walls))
     witness = scaled(get(record, "witness", str, place), domain.dim, f"{place}, witness")
     own = [walls[k] for k in inner]
@@ -234,7 +297,7 @@ def _region_in(
         inside = box.holds(point) and all(dot(walls[k], point) > 0 for k in inner if k != name)
         if dot(walls[name], point) or not inside:
             raise Rejected(f"{where}: the point is not in the relative interior of the facet")
-        yield _crossing(network, domain, walls[name], point, neighbour, where)
+        yield _crossing(regions, region, walls[name], point, neighbour, where)
 
 
 def _redundant(walls: list[Values], name: int, proof: Any, facets: Integers, place: str) -> None:

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from exact.errors import Unsupported, require
-from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Flat, FlatDomain
 from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.programmes.boxes import Split
 from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
+from exact.propagation.cursor import Images
 from exact.regions.cells import Outcome
 from exact.regions.certificate import Json, header, hexadecimal, matrix_rows, over_common
 from exact.regions.polytopes.cells import FlatCells
@@ -38,7 +39,8 @@ def records(network: Network, domain: FlatDomain, cells: FlatCells, maps: bool) 
         raise Unsupported(
             "a round domain has no certificate", value=domain, remedy="partition a Box around it"
         )
-    return _Writer(network, domain.flat(), cells, maps and network.is_piecewise_linear).records()
+    flat, has_maps = domain.flat(), maps and network.is_piecewise_linear
+    return _Writer(network, flat, cells, has_maps, Images(network, flat)).records()
 
 
 def domain_record(domain: FlatDomain) -> Json:
@@ -65,6 +67,7 @@ class _Writer:
     flat: Flat
     cells: FlatCells
     maps: bool
+    images: Images
 
     def records(self) -> Iterator[Json]:
         """The header, then vertices, faces and cells, or regions."""
@@ -97,9 +100,8 @@ class _Writer:
         code = self.cells.codes[index].tobytes()
         record: dict[str, Json] = {"code": code.hex()}
         if self.maps:
-            image = self.network.propagate_code(
-                self.flat.state(), SplineCode(code, self.network.bits_per_layer)
-            )
+            bits = np.unpackbits(self.cells.codes[index], count=self.cells.hinges)
+            image = self.images.at(bits.astype(bool).tolist())
             rows, denominator = matrix_rows(list(image.entries()), self.flat.dim + 1)
             record["map"] = [denominator, *rows]
         return record
@@ -107,7 +109,8 @@ class _Writer:
     # ---- kind "complex"
 
     def _complex(self, faces: FaceComplex, order: Sequence[int]) -> Iterator[Json]:
-        named = NamedVertices(faces, self.flat, self.cells.codes, self.cells.hinges)
+        ends = tuple(accumulate(self.network.bits_per_layer))
+        named = NamedVertices(faces, self.flat, self.cells.codes, ends)
         yield self._header("complex", True, named.has_cube)
         for cell in named.cells(order[0]):
             region = self._region(cell.index)

@@ -47,6 +47,7 @@ from math import inf
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.numbers import FloatArray
 from exact.errors import EngineDefect, TooLarge, require
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.codes import code_keys
@@ -304,8 +305,13 @@ class LatticeFaces(FaceComplex):
         order[np.argsort(code_keys(self._codes), kind="stable")] = place
         return with_regions_reordered(self._cut.faces, order)
 
+    def enclosed(self) -> tuple[FloatArray, FloatArray] | None:
+        """The vertices as floats, and bounds on their distances from the exact ones."""
+        assert self._cut.faces is not None
+        return self._cut.faces.enclosed()
+
     def located(self) -> Located | None:
-        """The vertices as floats with bounds."""
+        """All vertices as floats, those of unbounded complexes too."""
         assert self._cut.faces is not None
         return self._cut.faces.located()
 

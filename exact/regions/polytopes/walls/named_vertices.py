@@ -9,6 +9,8 @@ lies, where only one is near, and exact vertices where they do not.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,12 +44,19 @@ class NamedCell:
 
 @dataclass(frozen=True)
 class NamedVertices:
-    """The complex of a flat domain, whose cells have these codes."""
+    """The complex of a flat domain, whose cells have these codes; `ends` are the numbers of hinges
+    up to each layer.
+    """
 
     faces: FaceComplex
     flat: Flat
     codes: ByteArray
-    hinges: int
+    ends: tuple[int, ...]
+
+    @property
+    def hinges(self) -> int:
+        """The number of hinges."""
+        return self.ends[-1] if self.ends else 0
 
     @property
     def has_cube(self) -> bool:
@@ -73,25 +82,10 @@ class NamedVertices:
             yield NamedCell(index, back, flips, known, [list(on) for on in at.values()])
 
     def _tree(self, first: int) -> Iterator[tuple[int, int, list[int]]]:
-        """Cells, steps back and flips, of a tree as flat as breadth-first search makes it, in an
-        order in which children follow their parents.
+        """Cells, steps back and flips, of a tree in which as few neurons of early layers flip as
+        can be (Prim), in an order in which children follow their parents.
         """
-        owners = self._owners
-        inner = owners[owners[:, 1] >= 0]
-        near: list[list[int]] = [[] for _ in range(len(self.codes))]
-        for a, b in inner.tolist():
-            near[a].append(b)
-            near[b].append(a)
-        children, seen, row = dict[int, list[int]](), {first}, [first]
-        while row:
-            found = list[int]()
-            for cell in row:
-                fresh = [other for other in dict.fromkeys(near[cell]) if other not in seen]
-                seen.update(fresh)
-                children[cell] = fresh
-                found += fresh
-            row = found
-        require(len(seen) == len(self.codes), "facets join all cells", len(seen))
+        children = self._children(first)
         bits = np.unpackbits(self.codes, axis=1, count=self.hinges)
         open_cells, depth = [(first, 0, -1)], 0
         while open_cells:
@@ -101,6 +95,31 @@ class NamedVertices:
             yield cell, back, flips
             depth = level + 1
             open_cells += [(child, level + 1, cell) for child in reversed(children[cell])]
+
+    def _children(self, first: int) -> list[list[int]]:
+        """The cells below every cell of the tree."""
+        near: list[list[tuple[int, int]]] = [[] for _ in range(len(self.codes))]
+        for (a, b), names in zip(self._owners.tolist(), self._names, strict=True):
+            if b >= 0:
+                layer = bisect_right(self.ends, names[0])
+                near[a].append((layer, b))
+                near[b].append((layer, a))
+        waiting = [deque[tuple[int, int]]() for _ in range(len(self.ends) + 1)]
+        children: list[list[int]] = [[] for _ in range(len(self.codes))]
+        seen = set[int]()
+        waiting[0].append((-1, first))
+        while any(waiting):
+            parent, cell = next(queue for queue in reversed(waiting) if queue).popleft()
+            if cell in seen:
+                continue
+            seen.add(cell)
+            if parent >= 0:
+                children[parent].append(cell)
+            for layer, other in near[cell]:
+                if other not in seen:
+                    waiting[layer].append((cell, other))
+        require(len(seen) == len(self.codes), "facets join all cells", len(seen))
+        return children
 
     @cached_property
     def _owners(self) -> IndexArray:
@@ -160,14 +179,14 @@ class NamedVertices:
     @cached_property
     def _near(self) -> BitArray | None:
         """Which walls may hold which vertices (vertices x walls); None where floats do not tell."""
-        located = self.faces.located()
-        if located is None or located.far.any() or not self.flat.walls:
+        enclosed = self.faces.enclosed()
+        if enclosed is None or not self.flat.walls:
             return None
         rows = np.array([_unit(wall.coefficients) for wall in self.flat.walls])
         with np.errstate(all="ignore"):  # what overflows excludes nothing
-            points = np.hstack([located.points, np.ones((len(located.points), 1))])
+            points = np.hstack([enclosed[0], np.ones((len(enclosed[0]), 1))])
             values, sizes = np.abs(points @ rows.T), np.abs(points) @ np.abs(rows.T)
-            bound = located.slack[:, None] * np.abs(rows[:, :-1]).sum(axis=1)
+            bound = enclosed[1][:, None] * np.abs(rows[:, :-1]).sum(axis=1)
             is_far: BitArray = values > (bound + sizes * _ROUNDING) + LEAST_NORMAL
         return ~is_far
 
