@@ -36,18 +36,18 @@ def _checked(path: str) -> int | None:
     """Verify a certificate, and print the verdict; None where there is none to verify, of which the
     command tells in the words of the command line.
     """
-    from exact.check import told, verify_file
+    from exact.check import told
     from exact.errors import ExactlensError
 
     try:
-        verdict = verify_file(path)
+        lines, code = told.of_file(path)
     except (ExactlensError, OSError):
         return None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    print(*told.lines(path, verdict), sep="\n")
-    return told.EXIT_CODES[verdict.status]
+    print(*lines, sep="\n")
+    return code
 
 
 def main() -> None:

@@ -284,11 +284,12 @@ def check(
     relu_ised: ReluIsed = False,
     root: Root = Path("runs"),
 ) -> int:
-    """Verify a certificate that `partition --certificate` wrote.
+    """Verify a certificate that `partition --certificate` or `holds --certificate` wrote.
 
     Python's integers and fractions alone decide.
 
-    Exit codes: 0 proved and complete, 3 proved but not complete, 4 rejected, 2 not a certificate.
+    Exit codes: 0 proved and complete, 3 proved but not complete, 4 rejected, 2 not a certificate;
+    of a condition 0 it holds, 7 it fails.
 
     Examples:
 

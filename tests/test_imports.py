@@ -12,6 +12,12 @@ import exact
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "numba", "sympy", "matplotlib", "networkx", "scipy", "numpy", "flint", "pandas")
 CERTIFICATE = ROOT / "tests" / "exact" / "certificates_of_format_1" / "complex.jsonl"
+CONDITION = """
+from exact import Box, holds, outputs
+from exact.sources import tensors
+hat = tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])])
+holds(hat, Box(-1, 1, dim=1), outputs(hat)[0] <= 1).certificate("{place}")
+"""
 FIRST_ANSWER = """
 from exact import Box, partition
 from exact.sources import tensors
@@ -43,10 +49,13 @@ def test_a_first_answer_waits_for_no_library_that_it_does_not_use() -> None:
 @pytest.mark.parametrize(
     "start", ["from exact.check.__main__ import main as run", "from studies.cli import run"]
 )
-def test_checking_a_file_loads_the_checker_alone(start: str) -> None:
-    words = [str(CERTIFICATE)] if "exact" in start else ["check", str(CERTIFICATE)]
-    code = f"{start}\nassert run({words}) == 0"
-    assert loaded_by(code, *HEAVY, "typer", "rich", "exact.arithmetic", "exact.regions") == []
+def test_checking_a_file_loads_the_checker_alone(start: str, tmp_path: Path) -> None:
+    condition = tmp_path / "holds.json"
+    loaded_by(CONDITION.format(place=condition))
+    for file in (CERTIFICATE, condition):
+        words = [str(file)] if "exact" in start else ["check", str(file)]
+        code = f"{start}\nassert run({words}) == 0"
+        assert loaded_by(code, *HEAVY, "typer", "rich", "exact.arithmetic", "exact.regions") == []
 
 
 def test_the_table_says_where_every_public_name_is_defined() -> None:

@@ -1,6 +1,7 @@
 """`python -m exact.check FILE`: verify a certificate with Python's own library alone.
 
-Exit codes: 0 proved and complete, 3 proved but not complete, 4 rejected, 2 not a certificate.
+Exit codes: 0 proved and complete, 3 proved but not complete, 4 rejected, 2 not a certificate; of a
+certificate of `exact.holds` 0 the condition holds, 7 it fails, 4 rejected.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from exact.check import told, verify_file
+from exact.check import told
 from exact.errors import InvalidInput
 
 BAD_INPUT = 2
@@ -21,12 +22,12 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: not one file; got {got}; write python -m exact.check FILE", file=sys.stderr)
         return BAD_INPUT
     try:
-        verdict = verify_file(arguments[0])
+        lines, code = told.of_file(arguments[0])
     except (InvalidInput, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
-    print(*told.lines(arguments[0], verdict), sep="\n")
-    return told.EXIT_CODES[verdict.status]
+    print(*lines, sep="\n")
+    return code
 
 
 if __name__ == "__main__":

@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+from exact.check import conditions, records, verify_file
+from exact.check.network import DIALECT, Network
 from exact.check.verdicts import Status, Verdict
 
 EXIT_CODES = {Status.COMPLETE: 0, Status.INCOMPLETE: 3, Status.REJECTED: 4}
+CONDITION_CODES = {"holds": 0, "fails": 7}
+
+
+def of_file(path: str) -> tuple[list[str], int]:
+    """What a certificate of either sort proves, and the exit code. Raises as `verify_file` does."""
+    if conditions.is_condition(path):
+        return of_condition(path)
+    verdict = verify_file(path)
+    return lines(path, verdict), EXIT_CODES[verdict.status]
+
+
+def of_condition(path: str, network_sha256: str = "") -> tuple[list[str], int]:
+    """What a certificate of :func:`exact.holds` proves, and the exit code: 0 the condition holds, 7
+    it fails, 4 nothing is proved. Of a network of another sha256 than the given one nothing is.
+    """
+    try:
+        record = conditions.read_file(path)
+        word = conditions.check(record)
+        sha256 = Network.read(record["network"], DIALECT).sha256
+        if network_sha256 not in ("", sha256):
+            raise conditions.Rejected(f"it speaks of another network, whose sha256 is {sha256}")
+    except (conditions.Rejected, records.Rejected) as error:
+        return [f"{_plain(path)}: rejected", f"  reason   {error}"], EXIT_CODES[Status.REJECTED]
+    about = [
+        f"  condition {conditions.in_words(record)}",
+        f"  domain    {record['domain']['dim']} dimensions, {len(record['domain']['walls'])} walls",
+        f"  network   sha256 {sha256}",
+    ]
+    if "witness" in record:
+        about.append(f"  witness   {' '.join(record['witness'])}")
+    return [f"{_plain(path)}: proved, the condition {word}", *about], CONDITION_CODES[word]
 
 
 def lines(path: str, verdict: Verdict) -> list[str]:
     """What is proved about which network and domain, or why the certificate is rejected."""
-    name = path.encode("utf-8", "backslashreplace").decode()
     return [
-        f"{name}: {verdict.status.value}",
+        f"{_plain(path)}: {verdict.status.value}",
         *(f"  {word:9}{value}" for word, value in _entries(verdict)),
     ]
+
+
+def _plain(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _entries(verdict: Verdict) -> list[tuple[str, str]]:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from exact.check import Status, Verdict, told, verify_file
+from exact.check import Status, Verdict, conditions, told, verify_file
 from studies.commands.job import JobOptions, in_words_of_the_command_line, open_run
 
 
 def run(path: Path, options: JobOptions | None) -> int:
     """Print the verdict and return its exit code; with `options`, the certificate must speak of the
-    network of that run.
+    network of that run. Certificates of conditions are taken too.
     """
+    if conditions.is_condition(path):
+        sha256 = "" if options is None else open_run(options).network.sha256
+        found, code = told.of_condition(str(path), sha256)
+        print(*found, sep="\n")
+        return code
     with in_words_of_the_command_line():
         verdict = verify_file(path)
     if options is not None and verdict.status is not Status.REJECTED:

@@ -29,7 +29,7 @@ import torch
 import typer
 
 from exact import Box, InvalidInput, partition
-from exact.instruments.output_sets.checker import check_file
+from exact.check.conditions import check_file
 from exact.regions.polytopes.engines.skeleton import Skeleton
 from exact.sources import tensors, torch_modules, weight_files
 from studies import arguments, asking, cli, command_line, subjects

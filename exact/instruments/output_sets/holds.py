@@ -94,13 +94,13 @@ class Answer:
         """Why it holds, or fails, for others to check; written to `path` too, packed where that
         ends in `.gz`.
 
-        :func:`exact.instruments.output_sets.checker.check` checks it, and shares nothing with what
+        :func:`exact.check.conditions.check` checks it, and shares nothing with what
         made it. Raises InvalidInput where the budget was reached. Cost: the tree of boxes as it is;
         for every cell that was listed as many linear programmes as neurons change sign on its box,
         about a millisecond each.
 
         >>> from exact import Box, holds, outputs
-        >>> from exact.instruments.output_sets.checker import check
+        >>> from exact.check.conditions import check
         >>> from exact.sources import tensors
         >>> absolute = tensors.mlp([([[1], [-1]], [0, 0]), ([[1, 1]], [0])])
         >>> square, (y,) = Box(-1, 1, dim=1), outputs(absolute)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = "exactlens condition 1"
+_BEGINNING = b'{"format":"exactlens condition'
 _DIGITS = 96  # bits of a row that are kept
 Row = list[Fraction]
 
@@ -43,18 +44,35 @@ def demand(so: bool, what: str) -> None:
         raise Rejected(what)
 
 
+def is_condition(path: str | Path) -> bool:
+    """Whether a file begins as a certificate of a condition does."""
+    opened = gzip.open if str(path).endswith(".gz") else open
+    try:
+        with opened(path, "rb") as file:
+            return file.read(len(_BEGINNING)) == _BEGINNING
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
 def check_file(path: str | Path) -> str:
     """Check the certificate in a file, packed where its name ends in `.gz`; `holds` or `fails`.
 
     Raises Rejected where it proves nothing.
     """
+    return check(read_file(path))
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """The certificate in a file, not checked. Raises Rejected where there is none."""
     opened = gzip.open if str(path).endswith(".gz") else open
     try:
         with opened(path, "rb") as file:
             record = json.loads(file.read())
-    except (ValueError, EOFError, gzip.BadGzipFile, RecursionError) as error:
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, RecursionError) as error:
         raise Rejected(f"the file is no certificate: {error}") from error
-    return check(record)
+    demand(isinstance(record, dict), "the file is no certificate: not an object")
+    found: dict[str, Any] = record
+    return found
 
 
 def check(record: dict[str, Any]) -> str:
@@ -87,6 +105,20 @@ def _checked(record: dict[str, Any]) -> str:
         return "holds"
     _check_tree(question, record)
     return "holds"
+
+
+def in_words(record: dict[str, Any]) -> str:
+    """The condition of a certificate that was checked: "y0 <= 1 and y1 < 1/2 or y2 <= 0"."""
+    cases = []
+    for case in record["condition"]["cases"]:
+        parts = []
+        for (*factors, bound), strict in case:
+            terms = [
+                f"y{k}" if a == "1" else f"{a} y{k}" for k, a in enumerate(factors) if _number(a)
+            ]
+            parts.append(f"{' + '.join(terms) or 0} {'<' if strict else '<='} {bound}")
+        cases.append(" and ".join(parts) or "anything")
+    return " or ".join(cases) or "nothing"
 
 
 # ---- what is asked
@@ -688,19 +720,3 @@ def _short(values: list[int], under: int) -> tuple[list[int], int, Fraction]:
     if shift >= 0:
         return [(x << shift) // under for x in values], 1 << shift, Fraction(1, 1 << shift)
     return [x // (under << -shift) << -shift for x in values], 1, Fraction(1 << -shift)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Check the files that are named: 0 where each proves what it says, else 4."""
-    worst = 0
-    for path in arguments:
-        try:
-            print(f"{path}: the condition {check_file(path)}")
-        except Rejected as error:
-            worst = 4
-            print(f"{path}: rejected, {error}")
-    return worst
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
