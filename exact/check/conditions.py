@@ -30,6 +30,10 @@ from typing import Any
 
 FORMAT = "exactlens condition 1"
 _BEGINNING = b'{"format":"exactlens condition'
+_NAMES = {
+    *("format", "network", "domain", "condition"),
+    *("place", "witness", "true", "empty", "cells", "bounds", "nodes"),
+}
 _DIGITS = 96  # bits of a row that are kept
 Row = list[Fraction]
 
@@ -89,6 +93,7 @@ def check(record: dict[str, Any]) -> str:
 
 def _checked(record: dict[str, Any]) -> str:
     demand(record["format"] == FORMAT, "another format")
+    demand(set(record) <= _NAMES, "an entry of an unknown name")
     question = _Question.read(record)
     if "witness" in record:
         _check_witness(question, record)

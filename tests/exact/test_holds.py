@@ -487,6 +487,20 @@ def test_certificates_in_files(tmp_path: Path) -> None:
         answer.certificate(tmp_path / "nowhere" / "proof.json")
 
 
+def test_a_box_of_many_dimensions_is_proved_by_its_walls() -> None:
+    """No linear programme for an end that is a wall; 200 dimensions would take minutes."""
+    network = tensors.mlp([([[1] * 200, [-1] * 200], [0, 0]), ([[1, 1]], [0])])
+    record = holds(network, Box(-1, 1, dim=200), outputs(network)[0] <= 200).certificate()
+    proofs = [entry["proof"] for entry in record["bounds"]]
+    assert all(len(proof) == 2 and proof[1] == [400, "1"] for proof in proofs)
+    assert check(record) == "holds"
+    record["bounds"][7]["proof"][0][0] = 3
+    with pytest.raises(Rejected):
+        check(record)
+    with pytest.raises(Rejected, match="unknown name"):
+        check(record | {"more": 1})
+
+
 def test_budgets() -> None:
     """What was looked at is counted; nothing is known of the rest, and nothing certified."""
     network, domain, condition = deep(), Box(-1, 1, dim=2), outputs(2)[0] <= 0

@@ -66,14 +66,19 @@ def multipliers(proof: Farkas) -> list[list[Any]]:
 
 def bounds_record(bounds: Bounds, walls: Sequence[Halfspace]) -> list[Json]:
     """The box around the walls: each end with multipliers of the walls, then of what lies beyond,
-    that prove it.
+    that prove it. An end that is a wall needs no linear programme.
     """
     found, dim = list[Json](), len(bounds.lo)
+    places = {wall: i for i, wall in enumerate(walls)}
     for k in range(dim):
         for end, side in ((bounds.lo[k], -1), (bounds.hi[k], 1)):
             row = [Rational(0)] * (dim + 1)
             row[k], row[dim] = Rational(side), -side * end
-            proof = strict_feasibility([*walls, Halfspace.of(row)], dim)
+            beyond = Halfspace.of(row)
+            if (wall := places.get(beyond.opposite)) is not None:
+                found.append({"end": str(end), "proof": [[wall, "1"], [len(walls), "1"]]})
+                continue
+            proof = strict_feasibility([*walls, beyond], dim)
             require(isinstance(proof, Farkas), "a box holds the domain that it is of", end)
             assert isinstance(proof, Farkas)
             found.append({"end": str(end), "proof": multipliers(proof)})
