@@ -32,7 +32,7 @@ FORMAT = "exactlens condition 1"
 _BEGINNING = b'{"format":"exactlens condition'
 _NAMES = {
     *("format", "network", "domain", "condition"),
-    *("place", "witness", "true", "empty", "cells", "bounds", "nodes"),
+    *("place", "witness", "true", "empty", "inside", "cells", "bounds", "nodes"),
 }
 _DIGITS = 96  # bits of a row that are kept
 Row = list[Fraction]
@@ -105,6 +105,9 @@ def _checked(record: dict[str, Any]) -> str:
         total = combined(question.walls, record["empty"])
         demand(not any(total[:-1]) and total[-1] < 0, "the domain may have points")
         return "holds"
+    inside = [*map(_number, record["inside"]), Fraction(1)]
+    demand(len(inside) == question.dim + 1, "an inner point of another dimension")
+    demand(all(_value(wall, inside) > 0 for wall in question.walls), "the domain may have no room")
     if "bounds" not in record:
         _check_cells(question, record["cells"], [], {})
         return "holds"
@@ -288,6 +291,10 @@ def _sums(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
 
 
 # ---- cells
+#
+# The domain has inner points, and all rows here are no constants or are cut from it by none: a
+# point inside on which no neuron is zero follows one path to a leaf, strictly inside all its rows.
+# Such points are dense, and what a leaf excludes it excludes on the closure.
 
 
 def _check_cells(
@@ -333,6 +340,7 @@ class _Signs:
             while len(bits) - stop.passed < len(hinges):
                 number, hinge = len(bits), hinges[len(bits) - stop.passed]
                 if number == tree.get("split"):
+                    demand(any(hinge[:-1]), f"neuron {number} has one sign, and no two sides")
                     here = _Stop(stop.at, stop.columns, kept, bits, stop.passed)
                     self._both(tree["sides"], rows, here, hinge)
                     return
@@ -496,7 +504,7 @@ class _Passage:
     def of(
         cls, each: _Map, lines: list[tuple[Fraction, Fraction, Fraction]], inputs: list[int]
     ) -> _Passage:
-        used = [i for i, (chord, _, line) in enumerate(lines) if chord or line]
+        used = [i for i, passes in enumerate(lines) if any(passes)]
         common = lcm(*(x.denominator for i in used for x in lines[i]))
         chords, shifts, zeros = (
             [lines[i][k].numerator * (common // lines[i][k].denominator) for i in used]
@@ -686,7 +694,8 @@ def _lines(
 
 def _rounded(x: Fraction) -> Fraction:
     """A number with few digits near x: any slope is one of a chord that is shifted enough."""
-    return Fraction(int(x * 2**64), 2**64)
+    shift = 64 + max(0, x.denominator.bit_length() - abs(x.numerator).bit_length())
+    return Fraction(int(x * 2**shift), 2**shift)
 
 
 def _upper(box: _Box, own: _Map, j: int, sign: int) -> Fraction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exact.check import conditions, records, verify_file
 from exact.check.network import DIALECT, Network
+from exact.check.statements import domain_digest
 from exact.check.verdicts import Status, Verdict
 
 EXIT_CODES = {Status.COMPLETE: 0, Status.INCOMPLETE: 3, Status.REJECTED: 4}
@@ -30,9 +31,10 @@ def of_condition(path: str, network_sha256: str = "") -> tuple[list[str], int]:
             raise conditions.Rejected(f"it speaks of another network, whose sha256 is {sha256}")
     except (conditions.Rejected, records.Rejected) as error:
         return [f"{_plain(path)}: rejected", f"  reason   {error}"], EXIT_CODES[Status.REJECTED]
+    domain = record["domain"]
     about = [
         f"  condition {conditions.in_words(record)}",
-        f"  domain    {record['domain']['dim']} dimensions, {len(record['domain']['walls'])} walls",
+        f"  domain    {domain['dim']} dimensions, sha256 {domain_digest(domain)}",
         f"  network   sha256 {sha256}",
     ]
     if "witness" in record:

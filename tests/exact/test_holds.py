@@ -501,6 +501,48 @@ def test_a_box_of_many_dimensions_is_proved_by_its_walls() -> None:
         check(record | {"more": 1})
 
 
+def as_if_it_held(answer: Answer, **more: Any) -> dict[str, Any]:
+    """A certificate of a condition that fails, without its witness."""
+    record = answer.certificate()
+    return {k: v for k, v in record.items() if k not in ("place", "witness")} | more
+
+
+def test_a_domain_without_room_proves_nothing_of_cells() -> None:
+    """Multipliers of closed walls show that no point is strictly inside, not that there is none."""
+    identity = tensors.mlp([([[1]], [0]), ([[1]], [0])])
+    (y,) = outputs(identity)
+    failing = holds(identity, LINE, y < 0)
+    for walls, multipliers in (([*["1 1", "-1 1"], "0 0"], [[2, "1"]]), (["1 0", "-1 0"], None)):
+        forged = as_if_it_held(failing, inside=["0"])
+        forged["domain"] = forged["domain"] | {"walls": walls}
+        forged["cells"] = {"empty": multipliers or [[0, "1"], [1, "1"]]}
+        with pytest.raises(Rejected, match="no room"):
+            check(forged)
+
+
+def test_a_neuron_that_is_zero_has_no_two_sides() -> None:
+    network = tensors.mlp([([[0], [1]], [0, 0]), ([[1, 1]], [0])])
+    (y,) = outputs(network)
+    side = {"steps": [[1, False, [[2, "1"]]]], "cases": [[[4, "1"]]]}
+    tree = {"steps": [], "split": 0, "sides": [side, side]}
+    forged = as_if_it_held(holds(network, LINE, y <= 0), inside=["0"], cells=tree)
+    with pytest.raises(Rejected, match="no two sides"):
+        check(forged)
+
+
+def test_chords_of_the_checker_may_be_tiny() -> None:
+    """A neuron with a chord that rounds to nothing still has its shift."""
+    tiny = Fraction(1, 2**70)
+    network = tensors.mlp([([[(1 + tiny) / 2]], [(tiny - 1) / 2]), ([[2**70]], [0])])
+    (y,) = outputs(network)
+    holding = holds(network, LINE, y < 2).certificate()
+    assert check(holding) == "holds"
+    forged = as_if_it_held(holds(network, LINE, y < Fraction(1, 2)), inside=["0"])
+    forged |= {"bounds": holding["bounds"], "nodes": [{"lines": "00", "case": 0}]}
+    with pytest.raises(Rejected, match="does not hold on box"):
+        check(forged)
+
+
 def test_budgets() -> None:
     """What was looked at is counted; nothing is known of the rest, and nothing certified."""
     network, domain, condition = deep(), Box(-1, 1, dim=2), outputs(2)[0] <= 0

@@ -21,7 +21,7 @@ from exact.arithmetic.numbers import Rational, RationalArray
 from exact.atomic_files import place_to_write, write_atomically
 from exact.errors import require
 from exact.geometry.domains.base import Flat
-from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.geometry.polyhedra.halfspace import Halfspace, affine
 from exact.geometry.polyhedra.programmes.boxes import Bounds
 from exact.geometry.polyhedra.programmes.lp import Farkas, Interior, strict_feasibility
 from exact.instruments.output_sets.boxes import CELLS, HALVED, WALL, BoxSearch, OpenBox
@@ -97,12 +97,16 @@ class TreeWriter:
 
     def record(self) -> Json:
         """The tree of boxes, or of cells alone where there are no boxes."""
+        inner = strict_feasibility(self.flat.walls, self.flat.dim)
+        require(isinstance(inner, Interior), "a chart of a domain has room", self.flat.dim)
+        assert isinstance(inner, Interior)
+        inside = {"inside": [str(x) for x in affine(inner.point)]}
         if self.search is None or self.bounds is None:
-            return {"cells": self.cells([], None)}
+            return inside | {"cells": self.cells([], None)}
         ends = bounds_record(self.bounds, self.flat.walls)
         open_ = {box.number: box for box in self.search.left}
         records = [self._node(number, open_) for number in range(self.search.made)]
-        return {"bounds": ends, "nodes": records}
+        return inside | {"bounds": ends, "nodes": records}
 
     def _node(self, number: int, open_: dict[int, OpenBox]) -> Json:
         assert self.search is not None and self.bounds is not None
