@@ -36,11 +36,11 @@ def _checked(path: str) -> int | None:
     """Verify a certificate, and print the verdict; None where there is none to verify, of which the
     command tells in the words of the command line.
     """
-    from exact.check import told
+    from exact.check.__main__ import of_file
     from exact.errors import ExactlensError
 
     try:
-        lines, code = told.of_file(path)
+        lines, code = of_file(path)
     except (ExactlensError, OSError):
         return None
     except KeyboardInterrupt:

@@ -39,6 +39,7 @@ Polynomial = fmpq_poly
 Ball = arb
 _LEAST_NORMAL = 2.0**-1022
 _UNITS = 2**1074  # of the least subnormal in 1
+LARGEST_EXPONENT = 10**5  # of ten, in a text
 _MOST_KEPT = 2**16  # entries of a matrix whose exact rows are kept
 
 
@@ -92,6 +93,7 @@ def _from_other(value: Any, name: str) -> fmpq:
     if getattr(value, "is_Rational", False):
         return fmpq(int(value.p), int(value.q))
     if isinstance(value, str):
+        _require_short(value, name)
         try:
             return rational(Fraction(value))
         except (ValueError, ZeroDivisionError):
@@ -101,6 +103,18 @@ def _from_other(value: Any, name: str) -> fmpq:
         value=reprlib.repr(value),
         remedy='write 3, 0.25, "1/3" or Fraction',
     )
+
+
+def _require_short(text: str, name: str) -> None:
+    """A few letters may write a number that fills the memory."""
+    _, _, exponent = text.lower().partition("e")
+    digits = exponent.strip().lstrip("+-").replace("_", "")
+    if digits.isdecimal() and (len(digits) > 9 or int(digits) > LARGEST_EXPONENT):
+        raise InvalidInput(
+            f"{name} has too large an exponent",
+            value=reprlib.repr(text),
+            remedy=f"give one of at most {LARGEST_EXPONENT}",
+        )
 
 
 def rationals(values: Iterable[object], name: str = "vector") -> list[fmpq]:

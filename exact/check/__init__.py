@@ -120,10 +120,10 @@ def _verdict(records: Records) -> Verdict:
     try:
         return _verified(records.header(), records)
     except Rejected as error:
-        return Verdict(Status.REJECTED, _one_line(str(error)))
+        return Verdict(Status.REJECTED, one_line(str(error)))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A reason as plain text, whatever the file made it quote."""
     plain = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in text)
     return plain if len(plain) <= 300 else plain[:297] + "..."

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from exact.check import Status, Verdict, conditions, told, verify_file
+from exact.check import Status, Verdict, conditions, verify_file
+from exact.check import __main__ as told
 from studies.commands.job import JobOptions, in_words_of_the_command_line, open_run
 
 

@@ -46,8 +46,8 @@ from exact import (
     holds,
     outputs,
 )
+from exact.check import __main__ as told
 from exact.check import conditions as checker
-from exact.check import told
 from exact.check.conditions import Rejected, check, check_file
 from exact.geometry.polyhedra.programmes.boxes import enclosing
 from exact.instruments.output_sets import boxes, chains
@@ -652,3 +652,14 @@ def test_trivial_questions() -> None:
         (Box(1, 1, dim=1), y < 1, False),
     ):
         assert certified(holds(ABSOLUTE, domain, condition)) is said
+
+
+def test_a_text_that_cannot_be_read_says_why() -> None:
+    for text, why in (
+        ("y3 < 0", "'y3' is no output of 3"),
+        ("y\u0660 < 1", "is no output of 3"),
+        ("y0 == 1", "Eq is not known here"),
+        ("y0 < 1e999999999", "too large an exponent"),
+    ):
+        with pytest.raises(InvalidInput, match=why):
+            Condition.read(text, 3)

@@ -502,3 +502,13 @@ def test_exact_rows_of_small_matrices_are_converted_once(monkeypatch: pytest.Mon
     assert [str(x) for x in small.row(0)][:2] == ["1/2", "-2"] and small.row(0)[2] * 2**1074 == 1
     assert [str(x) for x in small.row(1)] == ["1", "0", "3"] and converted == [3, 3]
     assert large.row(1) == large.row(1) and converted[2:] == [2**15 + 1] * 2
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "-2.5E+100001", "1e-9_999_999_999"])
+def test_exponents_that_fill_the_memory_are_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="too large an exponent"):
+        rational(text)
+
+
+def test_long_exponents_are_read() -> None:
+    assert rational("1e400") == 10**400 and rational(" 5e-400 ") * 10**400 == 5

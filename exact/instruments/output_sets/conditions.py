@@ -277,6 +277,8 @@ class _Reader:
     def read(self) -> Any:
         try:
             return self._value(ast.parse(self.text.strip(), mode="eval").body)
+        except InvalidInput:
+            raise
         except (SyntaxError, ValueError, RecursionError, MemoryError, TypeError) as error:
             raise _unreadable(self.text, "no expression") from error
 
@@ -301,7 +303,7 @@ class _Reader:
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
             return self.outputs[0] * 0 + source.replace("_", "")
         index = source[1:] if isinstance(node, ast.Name) and source[:1] == "y" else ""
-        if index.isdecimal() and int(index) < len(self.outputs):
+        if index.isascii() and index.isdecimal() and int(index) < len(self.outputs):
             return self.outputs[int(index)]
         raise _unreadable(self.text, f"{source!r} is no output of {len(self.outputs)}, no number")
 

@@ -54,7 +54,11 @@ _TRIED = 3  # of the points at which floats see a violation, at most, in rationa
 
 
 class Verdict(Enum):
-    """What is known of a condition. Has no truth value: compare with `is`."""
+    """What is known of a condition. Has no truth value: compare with `is`.
+
+    >>> [verdict.value for verdict in Verdict]
+    ['holds', 'fails', 'budget reached']
+    """
 
     HOLDS = "holds"
     FAILS = "fails"
