@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count, pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from exact.networks.activations import ReLU
 from exact.networks.affine_map import AffineMap
 from exact.networks.evaluation.batches import InputRows, codes_of, float_rows, hidden_of
 from exact.networks.evaluation.points import walk_balls, walk_exact
+from exact.networks.graphs.steps import Step, Sum, walk
 from exact.networks.layers import (
     Block,
     Layer,
@@ -39,7 +40,6 @@ from exact.networks.layers import (
     up_to,
 )
 from exact.networks.norms import Norm
-from exact.networks.steps import Step, Sum, walk
 
 Chooser = Callable[[int, RationalArray], list[bool]]
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -59,6 +59,7 @@ class Network:
     """
 
     blocks: tuple[Block, ...]
+    is_chain: ClassVar[bool] = True  # of blocks, and no graph
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", parts(self.blocks, Block, "a network"))
@@ -355,7 +356,7 @@ class Network:
                 remedy=f"give a SplineCode of layers {self.bits_per_layer}",
             )
         body, state, _ = self.whole_space()
-        skip = any(block.residual and block.norm for block in self.blocks)
+        skip = self.is_chain and any(block.residual and block.norm for block in self.blocks)
         out = body.propagate_code(state, code)
         return AffineMap.of_columns(out, of="norm(x)" if self.has_norm else "x", skip=skip)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from exact.arithmetic.enclosures import late
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
@@ -408,9 +408,14 @@ def with_reason(job: Job, cells: AnyCells) -> AnyCells:
 
 
 class Engine(ABC):
-    """An exact enumerator. Engines are stateless; `run` may assume that `refusal` returned None."""
+    """An exact enumerator. Engines are stateless; `run` may assume that `refusal` returned None.
+
+    Some go over steps in any order, some know symbols of more than two values.
+    """
 
     name: str
+    cuts_graphs: ClassVar[bool] = False
+    cuts_maxima: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         return f"<engine {self.name}>"
@@ -436,6 +441,13 @@ class Engine(ABC):
         sees it before it starts.
         """
         return sum(layer.bits for layer in problem.network.hidden_layers[:1])
+
+    def graph_refusal(self, problem: Problem) -> Refusal | None:
+        """Why it cannot walk through the network whatever the domain, or None."""
+        if not (problem.network.is_chain or self.cuts_graphs):
+            return Refusal("the network is a graph, and it walks over chains of blocks")
+        has_maxima = not self.cuts_maxima and any(values > 2 for values in problem.network.symbols)
+        return Refusal("the network has maxima, and it knows neurons") if has_maxima else None
 
     @abstractmethod
     def run(self, job: Job) -> Cells:

@@ -24,10 +24,10 @@ from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, Unsupported
 from exact.networks.activations import Activation
+from exact.networks.graphs.steps import walk
 from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import walk
 from exact.sources.gated import GatedMLP
 
 POINTS = 12

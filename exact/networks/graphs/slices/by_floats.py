@@ -1,0 +1,198 @@
+"""Cells cut by floats with proved bounds at a stage, as long as these settle every sign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.enclosures.roundoff import U
+from exact.arithmetic.numbers import FloatArray, Rational, nearest_float, rational, rounding_error
+from exact.networks.graphs.slices.lines import Cell, Lines
+from exact.networks.graphs.slices.open_cells import DEAD, UNKNOWN
+from exact.networks.graphs.slices.patches import Bend, Choice
+from exact.networks.graphs.slices.pieces import Cutting, Name, Piece
+
+Part = tuple[Piece, IndexArray]
+Signs = np.ndarray[Any, np.dtype[np.int8]]
+_OPEN = -2  # a window in which several candidates win
+
+
+class Uncertain(Exception):
+    """Floats leave a sign or a corner open."""
+
+
+@dataclass
+class FloatCuts:
+    """Cuts of cells by floats; `signs` counts those that were settled.
+
+    Both methods give the parts of a cell, with the bits of its open neurons or the winners of its
+    open windows, -1 for none. They raise Uncertain.
+    """
+
+    lines: Lines
+    cutting: Cutting
+    signs: int = 0
+
+    def bends(
+        self, number: int, stage: Bend, cell: Cell, rows: FloatArray, off: FloatArray
+    ) -> list[Part]:
+        bends, piece = stage.layer.activation.breakpoints, cell.piece
+        bits = stage.bits.reshape(-1, len(bends))[stage.places].astype(np.int64)
+        parts = [(piece, bits)]
+        for k, bend in enumerate(bends):
+            shifted, lost = self._minus(rows, off, bend)
+            values, doubt = self._values(piece, shifted, lost)
+            doubtful = np.asarray(~(np.abs(values) > doubt) & ~(doubt == 0.0))
+            if bool(doubtful[stage.open[:, k]].any()):
+                raise Uncertain
+            on, below = (np.asarray(x.any(axis=1)) for x in (values > 0, values < 0))
+            self.signs += int(stage.open[:, k].sum()) * values.shape[1]
+            fixed = stage.open[:, k] & ~(on & below)
+            for _, own in parts:
+                own[fixed, k] = on[fixed]
+            for unit in np.flatnonzero(stage.open[:, k] & on & below).tolist():
+                cut = self.lines.add(cell, number, unit, k)
+                parts = self._cut_all(parts, shifted[unit], float(lost[unit]), (unit, k), cut)
+        return parts
+
+    def _cut_all(
+        self, parts: list[Part], row: FloatArray, off: float, place: tuple[int, int], cut: int
+    ) -> list[Part]:
+        """The parts, those that a line crosses cut in two."""
+        found = []
+        for piece, bits in parts:
+            signs = self.cutting.signs(piece.corners, piece.slack, row, off).tolist()
+            if 2 in signs or 0 in signs:
+                raise Uncertain
+            if min(signs) != max(signs):
+                halves = self.cutting.split(piece, row, off, signs, [(cut, 1), (cut, -1)])
+                if halves is None:
+                    raise Uncertain
+                pairs = [(half, side) for half, side in zip(halves, (1, 0), strict=True)]
+            else:
+                pairs = [(piece, int(signs[0] > 0))]
+            for half, side in pairs:
+                own = bits.copy()
+                own[place] = side
+                found.append((half, own))
+        return found
+
+    def _minus(
+        self, rows: FloatArray, off: FloatArray, bend: Rational
+    ) -> tuple[FloatArray, FloatArray]:
+        """Pre-activations less a bend."""
+        if bend == 0:
+            return rows, off
+        near = nearest_float(bend)
+        lost = 0.0 if rational(near) == bend else float(rounding_error(np.array(near)))
+        unit = float(np.abs(self.lines.patch.one) @ self.lines.patch.sizes)
+        size = np.abs(rows) @ self.lines.patch.sizes + abs(near) * unit
+        return rows - near * self.lines.patch.one, (off + 4 * U * size + lost * unit) * (1 + 16 * U)
+
+    def _values(
+        self, piece: Piece, rows: FloatArray, off: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Forms at the corners of a piece, and by how much they may be off."""
+        size = np.abs(rows)
+        doubt = off + 16 * U * (size @ self.lines.patch.sizes)
+        return rows @ piece.corners.T, (
+            doubt[..., None] + size.sum(axis=-1)[..., None] * piece.slack
+        ) * (1 + 64 * U)
+
+    def windows(
+        self, number: int, stage: Choice, cell: Cell, rows: FloatArray, off: FloatArray, life: Signs
+    ) -> list[Part]:
+        winners = self._clear_winners(stage, cell.piece, rows, off, life)
+        parts = [(cell.piece, winners)]
+        for window in np.flatnonzero(winners == _OPEN).tolist():
+            there = np.flatnonzero(stage.candidates[window] >= 0).tolist()
+            names = dict[tuple[int, int], int]()
+
+            def named(
+                i: int, j: int, window: int = window, names: dict[tuple[int, int], int] = names
+            ) -> Name:
+                pair = (min(i, j), max(i, j))
+                if pair not in names:
+                    names[pair] = self.lines.add(cell, number, window, pair)
+                return names[pair], 1 if i < j else -1
+
+            found = []
+            for piece, own in parts:
+                names.clear()
+                for i in there:
+                    part = self._where_first(piece, rows[window], off[window], i, there, named)
+                    if part is not None:
+                        taken = own.copy()
+                        taken[window] = self._symbol(part, rows, off, life, window, i)
+                        found.append((part, taken))
+            parts = found
+        return parts
+
+    def _clear_winners(
+        self, stage: Choice, piece: Piece, rows: FloatArray, off: FloatArray, life: Signs
+    ) -> IndexArray:
+        """The candidate of each window that wins all over a piece for certain, -1 where that is
+        none, else a mark.
+        """
+        values, doubt = self._values(piece, rows, off)  # windows x candidates x corners
+        self.signs += values.size
+        there = stage.candidates >= 0
+        lows = np.where(there[..., None], values - doubt, -np.inf)
+        highs = np.where(there[..., None], values + doubt, -np.inf)
+        every = np.arange(len(values))
+        best = lows.min(axis=2).argmax(axis=1)
+        least = lows[every, best]
+        others = highs.copy()
+        others[every, best] = -np.inf
+        dead = life == DEAD
+        # other constant zeros are the same function as the best, where that is one
+        same = dead[every, best][:, None] & dead
+        others[same] = -np.inf
+        wins = (least[:, None, :] > others).all(axis=(1, 2))
+        kind = life[every, best]
+        wins &= (kind != UNKNOWN) | (least > 0).any(axis=1)
+        return np.where(wins, np.where(kind == DEAD, -1, best), _OPEN)
+
+    def _where_first(
+        self, piece: Piece, rows: FloatArray, off: FloatArray, i: int, there: list[int], named: Any
+    ) -> Piece | None:
+        """The part of a piece where candidate i is the first that is at least all others; None
+        where it has no inner point.
+        """
+        for j in there:
+            if j == i:
+                continue
+            gap, size = rows[i] - rows[j], np.abs(rows[i]) + np.abs(rows[j])
+            lost = float((off[i] + off[j] + 2 * U * (size @ self.lines.patch.sizes)) * (1 + 16 * U))
+            lost = 0.0 if off[i] == off[j] == 0.0 and not size.any() else lost
+            signs = self.cutting.signs(piece.corners, piece.slack, gap, lost).tolist()
+            if 2 in signs:
+                raise Uncertain
+            if not any(signs):  # the same function: the first candidate has it
+                if j < i:
+                    return None
+                continue
+            if 0 in signs:
+                raise Uncertain
+            if max(signs) < 0:
+                return None
+            if min(signs) < 0:
+                name, back = named(i, j), named(j, i)
+                halves = self.cutting.split(piece, gap, lost, signs, [name, back])
+                if halves is None:
+                    raise Uncertain
+                piece = halves[0]
+        return piece
+
+    def _symbol(
+        self, piece: Piece, rows: FloatArray, off: FloatArray, life: Signs, window: int, i: int
+    ) -> int:
+        """Candidate i, or -1 where it is a constant zero."""
+        if life[window, i] == UNKNOWN:
+            values, doubt = self._values(piece, rows[window, i], off[window, i])
+            if not bool((np.abs(values) > doubt).any()):
+                raise Uncertain
+        return -1 if life[window, i] == DEAD else i
