@@ -143,6 +143,7 @@ def one_layer_refusal(network: Network) -> Refusal | None:
     return None if layers <= 1 else found
 
 
+CHAIN = Refusal("it cuts graphs, not chains of blocks", needs="graphs")
 NORM_IS_NOT_FIRST = Refusal(
     "the norm is not in front of the first block", advice="use network.from_block(k) to start there"
 )

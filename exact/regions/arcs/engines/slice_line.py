@@ -9,7 +9,6 @@ columns through the operators once; then about 50 microseconds a cell and stage.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 
 import numpy as np
 
@@ -26,35 +25,36 @@ from exact.networks.graphs.slices.pieces import Integers, value
 from exact.propagation.pencil_charts import pencil_chart
 from exact.regions.arcs.cells import CurveCells, Cut
 from exact.regions.cells import Outcome
-from exact.regions.engine import Engine, Job, Problem, Refusal
+from exact.regions.engine import CHAIN, Engine, Job, Problem, Refusal
 
 _NEAR = 2.0**-32  # of a turn, well below what a cut promises
 
 
 class SliceLine(Engine):
-    """Exact intervals of a graph, or of any network without norms, on straight lines."""
+    """Exact intervals of a graph on straight lines."""
 
     name = "slice_line"
     cuts_graphs = cuts_maxima = True
 
     def refusal(self, problem: Problem) -> Refusal | None:
         domain = problem.domain
+        if problem.network.is_chain:
+            return CHAIN
         if not isinstance(domain, CurveDomain) or domain.curve().one is None:
             return Refusal.elsewhere("segments, rays and lines", domain)
-        if problem.network.has_norm:
-            return Refusal("the network has a norm", advice="circle and nested_roots can do that")
         return problem.jump_refusal
 
     def cost(self, problem: Problem) -> float:
-        return inf if problem.network.is_chain else 10.0
+        return 10.0
 
     def run(self, job: Job) -> CurveCells:
         network, chart = job.network, pencil_chart(job.network, job.domain)
-        graph, curve = network if isinstance(network, Graph) else Graph.of(network), chart.curve
+        curve = chart.curve
+        assert isinstance(network, Graph), "a chain is refused"
         rows, complete = list[_Row](), True
         try:
             for first, last in _patches(curve):
-                row, complete = _row(job, graph, curve, first, last, len(rows))
+                row, complete = _row(job, network, curve, first, last, len(rows))
                 rows.append(row)
                 if not complete:
                     break

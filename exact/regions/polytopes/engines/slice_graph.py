@@ -9,7 +9,6 @@ then about 50 microseconds a cell and stage.
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from math import inf
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from exact.networks.graphs.slices.cutting import PatchCutter
 from exact.networks.graphs.slices.lines import Cell
 from exact.networks.graphs.slices.sides import neighbours
 from exact.regions.cells import Outcome, packed
-from exact.regions.engine import Engine, Job, Problem, Refusal
+from exact.regions.engine import CHAIN, Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.exact_vertices import mean_inside
 from exact.regions.polytopes.refusals import flat_refusal
@@ -35,13 +34,13 @@ _KEPT = 1 << 14
 
 
 class SliceGraph(Engine):
-    """Exact cells of a graph, or of any network without norms, in a bounded polygon."""
+    """Exact cells of a graph in a bounded polygon."""
 
     name = "slice_graph"
     cuts_graphs = cuts_maxima = True
 
     def refusal(self, problem: Problem) -> Refusal | None:
-        reason = flat_refusal(problem)
+        reason = CHAIN if problem.network.is_chain else flat_refusal(problem)
         if reason is not None:
             return reason
         if problem.flat.dim != 2:
@@ -54,7 +53,7 @@ class SliceGraph(Engine):
         return None
 
     def cost(self, problem: Problem) -> float:
-        return inf if problem.network.is_chain else 10.0
+        return 10.0
 
     def bytes_per_region(self, problem: Problem) -> float:
         return 2_000 + (problem.network.hinge_count + 7) // 8
@@ -68,11 +67,11 @@ class SliceGraph(Engine):
             proof = strict_feasibility(job.problem.flat.walls, 2)
             assert isinstance(proof, Farkas), "an empty domain has a proof"
             return empty_cells(network.hinge_count, proof)
-        graph = network if isinstance(network, Graph) else Graph.of(network)
+        assert isinstance(network, Graph), "a chain is refused"
         walls = tuple(wall.coefficients for wall in polygon.walls)
         one = (Rational(0), Rational(0), Rational(1))
         try:
-            cutter = PatchCutter(graph, job.problem.flat.state(), one, walls, (0, 0, 1))
+            cutter = PatchCutter(network, job.problem.flat.state(), one, walls, (0, 0, 1))
             cells, complete = _cut(job, cutter)
         except Stopped:
             return no_cells(network.hinge_count)
