@@ -60,6 +60,7 @@ class Network:
 
     blocks: tuple[Block, ...]
     is_chain: ClassVar[bool] = True  # of blocks, and no graph
+    has_maxima: ClassVar[bool] = False  # whose codes are symbols, and no sides of hyperplanes
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", parts(self.blocks, Block, "a network"))
@@ -132,11 +133,9 @@ class Network:
         return tuple(values for layer in self.hidden_layers for values in layer.symbols)
 
     def require_bits(self, reader: str) -> None:
-        """Raise Unsupported where a symbol takes more than two values, which `reader` does not know
-        how to cut by.
-        """
-        wide = next((values for values in self.symbols if values > 2), None)
-        if wide is not None:
+        """Raise Unsupported where symbols are no bits, which `reader` does not know to cut by."""
+        wide = max(self.symbols, default=2)
+        if wide > 2 or self.has_maxima:
             raise Unsupported(
                 f"{reader} read codes of bits alone",
                 value=f"a symbol of {wide} values",

@@ -447,8 +447,9 @@ class Engine(ABC):
         """Why it cannot walk through the network whatever the domain, or None."""
         if not (problem.network.is_chain or self.cuts_graphs):
             return Refusal("the network is a graph, and it walks over chains of blocks")
-        has_maxima = not self.cuts_maxima and any(values > 2 for values in problem.network.symbols)
-        return Refusal("the network has maxima, and it knows neurons") if has_maxima else None
+        if self.cuts_maxima or not problem.network.has_maxima:
+            return None
+        return Refusal("the network has maxima, and it knows neurons")
 
     @abstractmethod
     def run(self, job: Job) -> Cells:

@@ -310,7 +310,7 @@ class Partition(ABC):
     def _maps_over(
         self, network: Network, state: RationalArray, one: Sequence[Rational]
     ) -> CodeMaps | SymbolMaps:
-        make = CodeMaps if widths_of(network.symbols) is None else SymbolMaps
+        make = SymbolMaps if network.has_maxima else CodeMaps
         return make(network, state, one)
 
     @cached_property

@@ -53,6 +53,7 @@ class Graph(Network):
             sizes.append(_width(does, [sizes[i] for i in inputs], number))
         object.__setattr__(self, "_sizes", tuple(sizes))
         self.__dict__["steps"] = found
+        self.__dict__["has_maxima"] = any(isinstance(does, Maximum) for does, *_ in found)
 
     @classmethod
     def of(cls, network: Network) -> Graph:
@@ -90,11 +91,6 @@ class Graph(Network):
     @property
     def norms(self) -> tuple[Norm, ...]:
         return ()
-
-    @property
-    def has_maxima(self) -> bool:
-        """Whether a step is a maximum."""
-        return any(isinstance(does, Maximum) for does in self.hidden_layers)
 
     @cached_property
     def hinges(self) -> tuple[Hinge, ...]:

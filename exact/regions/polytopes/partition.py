@@ -23,7 +23,7 @@ from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_floa
 from exact.arithmetic.surds import Surd
 from exact.check import Verdict
 from exact.errors import EngineDefect, InvalidInput, Unsupported, certain, shown
-from exact.geometry.combinatorics.codes import find_key, widths_of
+from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
@@ -230,7 +230,7 @@ class FlatPartition(Classified, CodedPartition):
         """As of all regions with codes. Where a code has symbols, the line is that wall of the
         region whose other side is one of the neighbour: both lie in it, whatever else they share.
         """
-        if widths_of(self.network.symbols) is None:
+        if not self.network.has_maxima:
             return super().facets_between(index)
         names, own, found = self.network.hinges, self._walls_around(index), list[Facet]()
         for neighbour, flipped in self.adjacency.row(index):
@@ -241,6 +241,8 @@ class FlatPartition(Classified, CodedPartition):
         return sorted(found, key=lambda facet: facet.flipped[0])
 
     def halfspaces_of(self, index: int) -> list[Halfspace]:
+        if self.network.has_maxima:  # a symbol is no side of one halfspace
+            return list(self.walls_known(index))
         bits = [bool(bit) for bit in self.code_of(index).bits]
         return region_halfspaces(self.problem.network, self.flat, bits)
 
@@ -364,7 +366,7 @@ class FlatPartition(Classified, CodedPartition):
         if self.faces is not None:
             places = [self._vertex(int(i)) for i in self.faces.corners.row(index)]
             return [at.finite for at in places if at.is_finite], all(at.is_finite for at in places)
-        if widths_of(self.network.symbols) is not None and self.is_bounded:
+        if self.network.has_maxima and self.is_bounded:
             return corners(self._walls_around(index), self.flat.dim), True
         walls, dim = [Halfspace(facet.hyperplane) for facet in self.facets_of(index)], self.flat.dim
         return corners(walls, dim), self.is_bounded or is_bounded(walls, dim)

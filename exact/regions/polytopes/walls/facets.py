@@ -25,7 +25,6 @@ from exact.arithmetic.numbers import (
 )
 from exact.arithmetic.surds import sign
 from exact.errors import EngineDefect
-from exact.geometry.combinatorics.codes import widths_of
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.constructions import along, facet_hit, first_hit
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, is_inside, sides_of
@@ -62,7 +61,7 @@ def region_walls(network: Network, flat: Flat, bits: Sequence[bool]) -> tuple[Ha
     """The distinct halfspaces that contain the region: of the domain, then of the hinges and of
     what wins in windows. Facets are among them.
     """
-    if widths_of(network.symbols) is not None:
+    if network.has_maxima:
         return tuple(dict.fromkeys([*flat.walls, *_symbol_walls(network, flat, bits)]))
     inside = sides_of(region_halfspaces(network, flat, bits), bits)
     return tuple(dict.fromkeys([*flat.walls, *inside]))

@@ -1,0 +1,176 @@
+"""Graphs on slices: every cell and no other, against fractions by hand on grids, exact areas,
+neighbours by common edges, and the engines that walk over graphs without maxima.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+
+from exact import Box, Line, Outcome, Partition, Plane, Ray, Segment, partition, rational
+from exact.check import Status
+from exact.networks.graphs.graph import Graph
+from tests.laws.random_graphs import Made, random_graph
+
+SEEDS = range(60)
+Point = tuple[Fraction, ...]
+
+
+def made(seed: int) -> tuple[Made, np.random.Generator]:
+    rng = np.random.default_rng(seed)
+    while True:
+        found = random_graph(rng, int(rng.integers(1, 4)), seed % 3 != 0)
+        if found.graph.hidden_layers and max(found.sizes) < 12:
+            return found, rng
+
+
+def points(rng: np.random.Generator, dim: int, count: int) -> list[list[int]]:
+    """Points of which no two, and no three, are on one line where there is room."""
+    while True:
+        found = rng.integers(-2, 3, size=(count, dim))
+        if np.linalg.matrix_rank(found[1:] - found[0]) == min(count - 1, dim):
+            return found.tolist()
+
+
+def plane(rng: np.random.Generator, dim: int) -> Plane | Box:
+    if dim == 1:
+        return Box(-2, 2, dim=1)
+    return Plane(*points(rng, dim, 3), s=(-1, 2), t=(-1, 2))
+
+
+def symbols(graph: Graph, code: np.ndarray) -> list[int]:
+    """A code of bits as the symbols of its steps."""
+    found, at = list[int](), 0
+    for values in graph.symbols:
+        width = (values - 1).bit_length()
+        found.append(int("".join("01"[int(bit)] for bit in code[at : at + width]), 2))
+        at += width
+    return found
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_cell_of_a_polygon_is_found_and_no_other(seed: int) -> None:
+    known, rng = made(seed)
+    graph = known.graph
+    if graph.input_dim == 1:
+        return _on_a_line(known, Segment([-2], [2]))
+    found = partition(graph, plane(rng, graph.input_dim))
+    assert found.outcome is Outcome.COMPLETE and found.volume == 9
+    for region in found.regions:
+        by_hand, output = known.by_hand(region.witness)
+        assert symbols(graph, region.code.bits) == by_hand
+        assert list(region.affine(list(region.witness))) == output
+    for s in range(-6, 14, 5):
+        for t in range(-6, 14, 4):
+            at = found.chart.ambient([rational(Fraction(x, 7)) for x in (s, t)])
+            code = graph.code(at)
+            assert symbols(graph, code.bits) == known.by_hand(at)[0]
+            inside = [r.code for r in found.regions if _inside(r.halfspaces, s, t)]
+            assert inside in ([], [code])
+    if len(found) < 50:
+        assert neighbours(found) == touching(found)
+    return None
+
+
+def _inside(walls: tuple[tuple[int, ...], ...], s: int, t: int) -> bool:
+    """Whether (s / 7, t / 7) lies inside."""
+    return all(a * s + b * t + 7 * c > 0 for a, b, c in walls)
+
+
+def neighbours(found: Partition) -> set[tuple[int, int]]:
+    rows = [tuple(sorted(pair)) for pair in found.neighbours().tolist()]
+    assert len(set(rows)) == len(rows)
+    return set(rows)
+
+
+def touching(found: Partition) -> set[tuple[int, int]]:
+    """The regions that share more than a point, by the overlap of their edges."""
+    edges = list[tuple[int, Point, Point]]()
+    for region in found.regions:
+        corners = around(list(region.vertices))
+        edges += [(region.index, a, b) for a, b in pairwise([*corners, corners[0]])]
+    pairs = set[tuple[int, int]]()
+    for (i, a, b), (j, p, q) in combinations(edges, 2):
+        if i != j and turn(a, b, p) == 0 == turn(a, b, q):
+            own, its = (sorted(along(a, b, x) for x in ends) for ends in ((a, b), (p, q)))
+            if max(own[0], its[0]) < min(own[1], its[1]):
+                pairs.add((min(i, j), max(i, j)))
+    return pairs
+
+
+def turn(a: Point, b: Point, c: Point) -> Fraction:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def along(a: Point, b: Point, x: Point) -> Fraction:
+    return sum(((q - p) * (z - p) for p, q, z in zip(a, b, x, strict=True)), Fraction(0))
+
+
+def around(corners: list[Point]) -> list[Point]:
+    """The corners of a convex polygon in order."""
+    found = [min(corners)]
+    while True:
+        following = next(p for p in corners if p != found[-1])
+        for point in corners:
+            side = turn(found[-1], following, point)
+            if point != found[-1] and side < 0:
+                following = point
+        if following == found[0]:
+            return found
+        found.append(following)
+
+
+@pytest.mark.parametrize("seed", SEEDS[::3])
+def test_lines_rays_and_segments_are_cut_alike(seed: int) -> None:
+    known, rng = made(seed)
+    p, q = points(rng, known.graph.input_dim, 2)
+    way = [b - a for a, b in zip(p, q, strict=True)]
+    for domain in (Segment(p, q), Ray(p, way), Line(p, way)):
+        _on_a_line(known, domain)
+
+
+def _on_a_line(known: Made, domain: Segment | Ray | Line) -> None:
+    graph = known.graph
+    found = partition(graph, domain)
+    assert found.outcome is Outcome.COMPLETE
+    for region in found.regions:
+        assert symbols(graph, region.code.bits) == known.by_hand(region.witness)[0]
+    # between two cells next to each other the code changes, and at no other place
+    for before, after in pairwise(found.regions):
+        assert before.code != after.code
+    ends = [region.parameters_float for region in found.regions]
+    assert all(a[1] == b[0] for a, b in pairwise(ends))
+    origin, way = (
+        [Fraction(int(x.p), int(x.q)) for x in vector]
+        for vector in (domain.flat().origin, domain.flat().directions[0])
+    )
+    for k in range(1, 12):
+        t = Fraction(k if isinstance(domain, Segment) else k * k, 12) + Fraction(1, 1009)
+        at = [x + t * y for x, y in zip(origin, way, strict=True)]
+        inside = [i for i, (low, high) in enumerate(ends) if low < t < high]
+        if inside:
+            assert symbols(graph, found.regions[inside[0]].code.bits) == known.by_hand(at)[0]
+
+
+@pytest.mark.parametrize("seed", SEEDS[::2])
+def test_engines_that_walk_over_graphs_agree(seed: int) -> None:
+    known, rng = made(1000 + seed)
+    graph = known.graph
+    if graph.has_maxima or graph.input_dim == 1:
+        return
+    domain = plane(rng, graph.input_dim)
+    own, other = partition(graph, domain), partition(graph, domain, engine="lp_tree")
+    assert own == other
+    assert neighbours(own) == neighbours(other)
+    assert own.map_ids.tolist() == other.map_ids.tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS[1::6])
+def test_cells_are_proved_by_integers_alone(seed: int) -> None:
+    known, rng = made(seed)
+    if known.graph.input_dim > 1:
+        verdict = partition(known.graph, plane(rng, known.graph.input_dim)).check()
+        assert verdict.status is Status.COMPLETE, verdict.reason
