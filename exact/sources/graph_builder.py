@@ -18,7 +18,7 @@ from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.nearest import nearest_root
 from exact.arithmetic.numbers import FloatArray, Rational, RationalMatrix, rational
 from exact.errors import InvalidInput
-from exact.networks.activations import Activation, ReLU
+from exact.networks.activations import Activation, HardTanh, ReLU
 from exact.networks.graphs.convolutions import Convolution, Taps
 from exact.networks.graphs.graph import Graph, identity_layer
 from exact.networks.graphs.maxima import Maximum
@@ -239,6 +239,21 @@ class GraphBuilder:
         table = exact.reshape(np.shape(slopes))
         bent = self.scaled(self.activated(value, ReLU()), 1 - table)
         return self.added([bent, self.scaled(value, table)])
+
+    def clamped(self, value: Value, low: Any, high: Any) -> Value:
+        """A value between two bounds, either of which may be None.
+
+        Raises InvalidInput unless the lower bound is below the upper one.
+        """
+        if low is None and high is None:
+            return value
+        if high is None:
+            bent = self.activated(self.scaled(value, 1, -low), ReLU())
+            return self.scaled(bent, 1, low)
+        if low is None:
+            bent = self.activated(self.scaled(value, -1, high), ReLU())
+            return self.scaled(bent, -1, high)
+        return self.activated(value, HardTanh(low, high))
 
     def windows(self, value: Value, windows: IndexArray, shape: Sequence[int]) -> Value:
         """The maxima of windows of places, -1 for none."""

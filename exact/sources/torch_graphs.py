@@ -370,27 +370,17 @@ def _abs(builder: GraphBuilder, x: Value) -> Value:
 
 @_reads("hardtanh", "clamp", "clamp_min", "clip")
 def _clamp(builder: GraphBuilder, x: Value, low: Any = None, high: Any = None) -> Value:
-    if low is not None and high is not None and low < high:
-        return builder.activated(x, HardTanh(low, high))
-    if low is not None and high is None:
-        bent = builder.activated(builder.scaled(x, 1, -low), ReLU())
-        return builder.scaled(bent, 1, low)
-    if high is None or low is not None:
-        raise Unsupported(
-            "a clamp has no lower bound below its upper one", value=(low, high), remedy=_REMEDY
-        )
-    bent = builder.activated(builder.scaled(x, -1, high), ReLU())
-    return builder.scaled(bent, -1, high)
+    return builder.clamped(x, low, high)
 
 
 @_reads("clamp_max")
-def _clamp_max(builder: GraphBuilder, x: Value, high: Any) -> Any:
-    return _clamp(builder, x, None, high)
+def _clamp_max(builder: GraphBuilder, x: Value, high: Any) -> Value:
+    return builder.clamped(x, None, high)
 
 
 @_reads("relu6")
 def _relu6(builder: GraphBuilder, x: Value) -> Value:
-    return _clamp(builder, x, 0, 6)
+    return builder.clamped(x, 0, 6)
 
 
 @_reads("hardsigmoid")
