@@ -4,8 +4,10 @@ neighbours by common edges, and the engines that walk over graphs without maxima
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,3 +176,11 @@ def test_cells_are_proved_by_integers_alone(seed: int) -> None:
     if known.graph.input_dim > 1:
         verdict = partition(known.graph, plane(rng, known.graph.input_dim)).check()
         assert verdict.status is Status.COMPLETE, verdict.reason
+
+
+def test_the_page_on_slices_prints_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "slices.md").read_text(encoding="utf-8")
+    example, shown = (re.search(rf"```{kind}\n(.*?)```", page, re.S) for kind in ("python", "text"))
+    assert example is not None and shown is not None
+    exec(example.group(1), {"__name__": "page"})
+    assert capsys.readouterr().out == shown.group(1)
