@@ -57,6 +57,11 @@ class Stop:
         k, entries = z.ncols(), z.entries()
         return [entries[i * k : (i + 1) * k] for i in range(z.nrows())]
 
+    def row(self, index: int) -> list[Rational]:
+        """One of them."""
+        z = self.value[0]
+        return [z[index, k] for k in range(z.ncols())]
+
     def advance(self, bits: BitArray) -> Stop:
         """Behind the step in front on the pieces that bits choose, at the next stop."""
         found = _passed(self.does, self.value, bits, self.one)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_float, rational, rounding_error
 from exact.networks.graphs.slices.lines import Cell, Lines
@@ -123,7 +123,10 @@ class FloatCuts:
             for piece, own in parts:
                 names.clear()
                 for i in there:
-                    part = self._where_first(piece, rows[window], off[window], i, there, named)
+                    source = stage.source[window]
+                    part = self._where_first(
+                        piece, rows[window], off[window], i, there, source, named
+                    )
                     if part is not None:
                         taken = own.copy()
                         taken[window] = self._symbol(part, rows, off, life, window, i)
@@ -138,12 +141,15 @@ class FloatCuts:
         none, else a mark.
         """
         values, doubt = self._values(piece, rows, off)  # windows x candidates x corners
+        for unit, corners in self._zeros(piece).items():
+            at = (stage.source == unit)[..., None] & corners
+            values[at], doubt[at] = 0.0, 0.0
         self.signs += values.size
         there = stage.candidates >= 0
         lows = np.where(there[..., None], values - doubt, -np.inf)
         highs = np.where(there[..., None], values + doubt, -np.inf)
         every = np.arange(len(values))
-        best = lows.min(axis=2).argmax(axis=1)
+        best = lows.sum(axis=2).argmax(axis=1)
         least = lows[every, best]
         others = highs.copy()
         others[every, best] = -np.inf
@@ -151,13 +157,33 @@ class FloatCuts:
         # other constant zeros are the same function as the best, where that is one
         same = dead[every, best][:, None] & dead
         others[same] = -np.inf
-        wins = (least[:, None, :] > others).all(axis=(1, 2))
+        # nowhere below another one, and above it somewhere: so above it all over the inside
+        wins = (least[:, None, :] >= others).all(axis=(1, 2))
+        wins &= (least[:, None, :] > others).any(axis=2).all(axis=1)
         kind = life[every, best]
         wins &= (kind != UNKNOWN) | (least > 0).any(axis=1)
         return np.where(wins, np.where(kind == DEAD, -1, best), _OPEN)
 
+    def _zeros(self, piece: Piece) -> dict[int, BitArray]:
+        """The units that are zero at corners of a piece because it was cut there where they are."""
+        found, count = dict[int, BitArray](), len(piece.names)
+        for side, (number, _) in enumerate(piece.names):
+            unit = self.lines.unit_of(number)
+            if unit is not None:
+                corners = found.setdefault(unit, np.zeros(count, bool))
+                corners[side] = True
+                corners[(side + 1) % count] |= len(self.cutting.sizes) > 2
+        return found
+
     def _where_first(
-        self, piece: Piece, rows: FloatArray, off: FloatArray, i: int, there: list[int], named: Any
+        self,
+        piece: Piece,
+        rows: FloatArray,
+        off: FloatArray,
+        i: int,
+        there: list[int],
+        source: IndexArray,
+        named: Any,
     ) -> Piece | None:
         """The part of a piece where candidate i is the first that is at least all others; None
         where it has no inner point.
@@ -168,18 +194,25 @@ class FloatCuts:
             gap, size = rows[i] - rows[j], np.abs(rows[i]) + np.abs(rows[j])
             lost = float((off[i] + off[j] + 2 * U * (size @ self.lines.patch.sizes)) * (1 + 16 * U))
             lost = 0.0 if off[i] == off[j] == 0.0 and not size.any() else lost
-            signs = self.cutting.signs(piece.corners, piece.slack, gap, lost).tolist()
+            found = self.cutting.signs(piece.corners, piece.slack, gap, lost)
+            zeros = self._zeros(piece)
+            pair = [
+                zeros.get(int(source[k]), none) | (off[k] == 0.0 and not rows[k].any())
+                for none in [np.zeros(len(found), bool)]
+                for k in (i, j)
+            ]
+            signs = np.where(pair[0] & pair[1], 0, found).tolist()
             if 2 in signs:
                 raise Uncertain
             if not any(signs):  # the same function: the first candidate has it
                 if j < i:
                     return None
                 continue
-            if 0 in signs:
-                raise Uncertain
-            if max(signs) < 0:
+            if max(signs) <= 0:
                 return None
             if min(signs) < 0:
+                if 0 in signs:
+                    raise Uncertain
                 name, back = named(i, j), named(j, i)
                 halves = self.cutting.split(piece, gap, lost, signs, [name, back])
                 if halves is None:

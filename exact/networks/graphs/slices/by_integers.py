@@ -27,12 +27,12 @@ def cut_exactly(lines: Lines, number: int, stage: Bend | Choice, cell: Cell) -> 
 
 
 def _bends(lines: Lines, number: int, stage: Bend, cell: Cell) -> list[Part]:
-    bends, rows = stage.layer.activation.breakpoints, lines.stop(cell.open.taken).rows()
+    bends, stop = stage.layer.activation.breakpoints, lines.stop(cell.open.taken)
     whole = lines.exact(cell.piece)
     bits = stage.bits.reshape(-1, len(bends))[stage.places].astype(np.int64)
     parts: list[Part] = [(whole, bits)]
     for unit, k in np.argwhere(stage.open).tolist():
-        form = lines.less(rows[int(stage.places[unit])], bends[k])
+        form = lines.less(stop.row(int(stage.places[unit])), bends[k])
         signs = whole.signs(form)
         if min(signs) >= 0 or max(signs) <= 0:
             for _, own in parts:
@@ -88,11 +88,11 @@ def _functions(
     they win, and their functions.
     """
     stop = lines.stop(cell.open.taken)
-    rows, alive = stop.rows(), stop.value[1]
+    alive = stop.value[1]
     first, lives = dict[tuple[Rational, ...], int](), set[tuple[Rational, ...]]()
     for j in np.flatnonzero(stage.candidates[window] >= 0).tolist():
         place = lines.place(stage, window, j)
-        key = tuple(rows[place])
+        key = tuple(stop.row(place))
         first.setdefault(key, j)
         lives |= {key} if alive[place] else set()
     # a constant zero that nothing alive equals is none

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from exact.arithmetic.arrays import IndexArray
@@ -90,18 +91,39 @@ class Lines:
         return self._forms[number]
 
     def _form_of(self, cut: Cut) -> Integers:
-        stage, rows = self.patch.stages[cut.stage], self.stop(cut.taken).rows()
+        stage, stop = self.patch.stages[cut.stage], self.stop(cut.taken)
         if isinstance(stage, Bend):
             assert isinstance(cut.bend, int)
             bend = stage.layer.activation.breakpoints[cut.bend]
-            return self.less(rows[int(stage.places[cut.unit])], bend)
+            return self.less(stop.row(int(stage.places[cut.unit])), bend)
         assert isinstance(cut.bend, tuple)
-        first, second = (rows[self.place(stage, cut.unit, j)] for j in cut.bend)
+        first, second = (stop.row(self.place(stage, cut.unit, j)) for j in cut.bend)
         return coprime_integers([x - y for x, y in zip(first, second, strict=True)])
 
     def less(self, row: Sequence[Rational], bend: Rational) -> Integers:
         """A pre-activation less a bend."""
         return coprime_integers([x - bend * y for x, y in zip(row, self.one, strict=True)])
+
+    def unit_of(self, number: int) -> int | None:
+        """The unit whose output is zero on a cut, where there is one."""
+        cut = self.cuts[number]
+        return self._zeros.get(cut.label) if isinstance(cut, Cut) else None
+
+    @cached_property
+    def _zeros(self) -> dict[tuple[Any, ...], int]:
+        """The neurons whose output is zero where their pre-activation is, by the label of the cuts
+        there.
+        """
+        found = dict[tuple[Any, ...], int]()
+        for number, stage in enumerate(self.patch.stages):
+            if not isinstance(stage, Bend):
+                continue
+            bends, pieces = stage.layer.activation.breakpoints, stage.layer.activation.pieces
+            for k, bend in enumerate(bends):
+                if bend == 0 and pieces[k][1] == 0 == pieces[k + 1][1]:
+                    for unit in range(len(stage.places)):
+                        found[number, unit, k] = stage.first_unit + unit
+        return found
 
     @staticmethod
     def place(stage: Choice, window: int, candidate: int) -> int:
