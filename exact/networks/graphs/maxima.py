@@ -78,16 +78,23 @@ class Maximum:
         """The places that each window reads."""
         return tuple(tuple(i for i in row if i >= 0) for row in self.windows.tolist())
 
+    @cached_property
+    def ends(self) -> IndexArray:
+        """Where the bits of every symbol end."""
+        return np.cumsum(self.widths)
+
     def coded(self, symbols: Sequence[int] | IndexArray) -> BitArray:
         """The symbols as bits."""
         found = np.zeros(self.bits, bool)
-        starts = np.cumsum(self.widths) - self.widths
-        values = np.asarray(symbols, dtype=np.int64)
-        for place in range(int(self.widths.max(initial=0))):
-            fits = self.widths > place
-            at = starts[fits] + self.widths[fits] - 1 - place
-            found[at] = (values[fits] >> place) & 1
+        self.write(found, np.arange(self.width), np.asarray(symbols, dtype=np.int64))
         return found
+
+    def write(self, bits: BitArray, windows: IndexArray, symbols: IndexArray) -> None:
+        """The symbols of some windows, written into the bits of all."""
+        widths, ends = self.widths[windows], self.ends[windows]
+        for place in range(int(widths.max(initial=0))):
+            fits = widths > place
+            bits[ends[fits] - 1 - place] = (symbols[fits] >> place) & 1
 
     def decoded(self, bits: Sequence[bool] | BitArray) -> IndexArray:
         """The symbols from their bits."""

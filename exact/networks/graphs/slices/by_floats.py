@@ -24,6 +24,16 @@ class Uncertain(Exception):
     """Floats leave a sign or a corner open."""
 
 
+@dataclass(frozen=True)
+class _Crossing:
+    """Lines that cross a cell: their forms within `lost`, and their units and cuts."""
+
+    rows: FloatArray
+    lost: FloatArray
+    units: IndexArray
+    cuts: list[int]
+
+
 @dataclass
 class FloatCuts:
     """Cuts of cells by floats; `signs` counts those that were settled.
@@ -53,31 +63,36 @@ class FloatCuts:
             fixed = stage.open[:, k] & ~(on & below)
             for _, own in parts:
                 own[fixed, k] = on[fixed]
-            for unit in np.flatnonzero(stage.open[:, k] & on & below).tolist():
-                cut = self.lines.add(cell, number, unit, k)
-                parts = self._cut_all(parts, shifted[unit], float(lost[unit]), (unit, k), cut)
+            crossing = np.flatnonzero(stage.open[:, k] & on & below)
+            cuts = [self.lines.add(cell, number, unit, k) for unit in crossing.tolist()]
+            lines = _Crossing(shifted[crossing], lost[crossing], crossing, cuts)
+            parts = [half for part in parts for half in self._cut_all(*part, k, lines)]
         return parts
 
-    def _cut_all(
-        self, parts: list[Part], row: FloatArray, off: float, place: tuple[int, int], cut: int
-    ) -> list[Part]:
-        """The parts, those that a line crosses cut in two."""
-        found = []
-        for piece, bits in parts:
-            signs = self.cutting.signs(piece.corners, piece.slack, row, off).tolist()
-            if 2 in signs or 0 in signs:
+    def _cut_all(self, piece: Piece, bits: IndexArray, k: int, lines: _Crossing) -> list[Part]:
+        """The parts of a piece between the lines that cross it, with bit k of each line's unit."""
+        found, waiting = list[Part](), [(piece, bits, np.arange(len(lines.units)))]
+        while waiting:
+            piece, bits, left = waiting.pop()
+            values, doubt = self._values(piece, lines.rows[left], lines.lost[left])
+            if not bool((np.abs(values) > doubt).all()):
                 raise Uncertain
-            if min(signs) != max(signs):
-                halves = self.cutting.split(piece, row, off, signs, [(cut, 1), (cut, -1)])
-                if halves is None:
-                    raise Uncertain
-                pairs = [(half, side) for half, side in zip(halves, (1, 0), strict=True)]
-            else:
-                pairs = [(piece, int(signs[0] > 0))]
-            for half, side in pairs:
+            above = values > 0
+            on, some = above.all(axis=1), above.any(axis=1)
+            bits[lines.units[left], k] = on
+            mixed = np.flatnonzero(some & ~on)
+            if not len(mixed):
+                found.append((piece, bits))
+                continue
+            first, signs = int(left[mixed[0]]), np.where(above[mixed[0]], 1, -1).tolist()
+            cut, row, off = lines.cuts[first], lines.rows[first], float(lines.lost[first])
+            halves = self.cutting.split(piece, row, off, signs, [(cut, 1), (cut, -1)])
+            if halves is None:
+                raise Uncertain
+            for half, side in zip(halves, (1, 0), strict=True):
                 own = bits.copy()
-                own[place] = side
-                found.append((half, own))
+                own[lines.units[first], k] = side
+                waiting.append((half, own, left[mixed[1:]]))
         return found
 
     def _minus(

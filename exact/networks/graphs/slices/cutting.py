@@ -85,7 +85,7 @@ class PatchCutter:
             pause()
             number, cells = waiting.pop()
             if number == len(self.patch.stages):
-                yield cells
+                yield [replace(cell, open=cell.open.finished) for cell in cells]
                 continue
             found = self._behind(number, cells)
             if len(self.lines.scale) == 2:  # along the line, the first part first

@@ -41,6 +41,11 @@ class OpenCell:
             np.zeros((count, patch.basis)), np.zeros(count), np.full(patch.units, UNKNOWN, np.int8)
         )
 
+    @property
+    def finished(self) -> OpenCell:
+        """What is left of a cell behind the last stage: what was decided."""
+        return OpenCell(np.zeros((0, 0)), np.zeros(0), np.zeros(0, np.int8), self.taken)
+
 
 @dataclass(frozen=True)
 class Forms:
@@ -144,11 +149,9 @@ def _behind(
 
 def bits_of(stage: Bend | Choice, taken: IndexArray) -> BitArray:
     """The bits of the whole step, those of the patch with those that were taken on a cell."""
+    bits = stage.template.copy()
     if isinstance(stage, Bend):
-        bends = len(stage.layer.activation.breakpoints)
-        bits = stage.bits.reshape(-1, bends).copy()
-        bits[stage.places] = taken
-        return bits.reshape(-1)
-    symbols = stage.symbols.copy()
-    symbols[stage.places] = taken
-    return stage.does.coded(symbols)
+        bits.reshape(stage.layer.width, -1)[stage.places] = taken
+    else:
+        stage.does.write(bits, stage.places, taken)
+    return bits

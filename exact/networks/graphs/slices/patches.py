@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,11 @@ class Bend:
     first_unit: int
     first_variable: int
 
+    @property
+    def template(self) -> BitArray:
+        """The bits of the whole layer, as far as they are decided."""
+        return self.bits
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -100,6 +106,11 @@ class Choice:
     base: IndexArray
     variables: IndexArray
     first_unit: int
+
+    @cached_property
+    def template(self) -> BitArray:
+        """The bits of all windows, as far as they are decided."""
+        return self.does.coded(self.symbols)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from exact.networks.graphs.graph import Graph
 from exact.networks.graphs.slices.cutting import PatchCutter
 from exact.networks.graphs.slices.lines import Cell
 from exact.networks.graphs.slices.sides import neighbours
-from exact.regions.cells import Outcome, packed
+from exact.regions.cells import Outcome
 from exact.regions.engine import CHAIN, Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.exact_vertices import mean_inside
@@ -96,7 +96,7 @@ def _cut(job: Job, cutter: PatchCutter) -> tuple[list[Cell], bool]:
 def _collected(job: Job, cutter: PatchCutter, cells: list[Cell], complete: bool) -> FlatCells:
     """The cells as arrays; what is exact about them is made when asked for."""
     of = _Pieces(cutter, cells, complete)
-    codes = packed([cutter.code(cell).tolist() for cell in cells], job.network.hinge_count)
+    codes = np.stack([np.packbits(cutter.code(cell)) for cell in cells])
     signs, exactly = cutter.decisions["filter"], cutter.decisions["exact"]
     evidence = (
         f"every cut keeps both parts of a cell: {signs:,} signs by floats with proved bounds, and "
