@@ -15,7 +15,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.roundoff import LEAST, U
-from exact.arithmetic.numbers import FloatArray, nearest_floats
+from exact.arithmetic.numbers import FloatArray
 from exact.networks.graphs.slices.patches import Bend, Choice, Patch
 
 _UP = 1.0 + 2.0**-30
@@ -90,11 +90,10 @@ def bent(
     patch: Patch, stage: Bend, cell: OpenCell, rows: FloatArray, off: FloatArray, bits: IndexArray
 ) -> OpenCell:
     """The cell behind a layer, by the bits (neurons x bends) of its open neurons there."""
-    pieces, number = stage.layer.activation.pieces, bits.sum(axis=1)
-    slope, shift = (nearest_floats([p[k] for p in pieces])[number] for k in (0, 1))
-    flat = np.array([p[0] == 0 for p in pieces])[number]
-    same = np.array([p[0] == 1 and p[1] == 0 for p in pieces])[number]
-    shifted = np.array([p[1] != 0 for p in pieces])[number]
+    number = bits.sum(axis=1)
+    slopes, shifts, flats, sames, all_shifted = stage.tables
+    slope, shift, flat = slopes[number], shifts[number], flats[number]
+    same, shifted = sames[number], all_shifted[number]
     found = np.where(flat[:, None], 0.0, rows * slope[:, None]) + np.outer(shift, patch.one)
     size = np.abs(rows) @ patch.sizes * np.abs(slope)
     size += np.abs(shift) * float(np.abs(patch.one) @ patch.sizes)

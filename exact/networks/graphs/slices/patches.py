@@ -34,6 +34,7 @@ from exact.arithmetic.numbers import (
     rounding_error,
 )
 from exact.networks.graphs.maxima import Maximum
+from exact.networks.graphs.slices.marks import classes, marks_behind, numbered
 from exact.networks.graphs.steps import Step, Sum, walk
 from exact.networks.layers import Layer
 
@@ -47,6 +48,7 @@ class Form:
 
     `alive` says which entries may be anything but a constant zero by construction, `sure` which are
     not one in any region of the patch, and `source` the unit whose output an entry is, -1 for none.
+    Entries that are `same` are one function, because they are made of the same in the same way.
     """
 
     rows: FloatArray
@@ -55,6 +57,7 @@ class Form:
     alive: BitArray
     sure: BitArray
     source: IndexArray
+    same: IndexArray
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,13 @@ class Bend:
     def template(self) -> BitArray:
         """The bits of the whole layer, as far as they are decided."""
         return self.bits
+
+    @cached_property
+    def tables(self) -> tuple[FloatArray, FloatArray, BitArray, BitArray, BitArray]:
+        """Slopes and shifts of the activation's pieces; which are constant, which the identity, and
+        which have a shift.
+        """
+        return _tables(self.layer.activation.pieces)
 
 
 @dataclass(frozen=True)
@@ -171,7 +181,11 @@ def reduced(
     k, n = state.ncols(), state.nrows()
     rows = np.ascontiguousarray(nearest_floats(state.entries()).reshape(n, k).T)
     every = np.ones(n, bool)
-    start = Form(rows, np.abs(rows), 2 * U, every, every, np.full(n, -1, np.int64))
+    seen = {(Rational(0),) * k: -1}  # a zero, as is padding
+    entries = state.entries()
+    same = [seen.setdefault(tuple(entries[i * k : i * k + k]), len(seen)) for i in range(n)]
+    nothing = np.full(n, -1, np.int64)
+    start = Form(rows, np.abs(rows), 2 * U, every, every, nothing, np.array(same, dtype=np.int64))
     with np.errstate(all="ignore"):
         patch.output = walk(steps, start, lambda does, *values: _through(patch, does, values))
     return patch
@@ -205,6 +219,7 @@ def _total(patch: Patch, values: Sequence[Form]) -> Form:
             found.alive | other.alive,
             found.sure | other.sure,
             source,
+            classes(found.same, other.same),
         )
     return found
 
@@ -221,12 +236,13 @@ def _affine(patch: Patch, layer: Layer, form: Form) -> Form:
     else:  # moved about, not added up: what is read is its place
         marks = (form.source + 1).astype(np.float64)[None]
         source = operator.apply_float(marks)[0].astype(np.int64) - 1
-    biased = bias != 0
+    biased, same = bias != 0, marks_behind(operator, form.same)
     if biased.any():
+        same = classes(same, numbered(layer.bias))
         rows[: patch.basis] += np.outer(patch.one, bias)
         heft[: patch.basis] += np.outer(np.abs(patch.one), np.abs(bias))
         heft, share, source[biased] = heft * _UP, share + 8 * U, -1
-    return Form(rows, heft, share, alive | biased, sure | biased, source)
+    return Form(rows, heft, share, alive | biased, sure | biased, source, same)
 
 
 def _bent(patch: Patch, layer: Layer, z: Form) -> Form:
@@ -275,15 +291,22 @@ def _less(patch: Patch, z: Form, bend: float) -> tuple[FloatArray, FloatArray, f
 
 def _pieces(patch: Patch, z: Form, pieces: Sequence[Any], taken: IndexArray) -> Form:
     """Every entry on one piece."""
-    slope, shift = (nearest_floats([piece[k] for piece in pieces])[taken] for k in (0, 1))
-    flat = np.array([piece[0] == 0 for piece in pieces])[taken]
-    shifted = np.array([piece[1] != 0 for piece in pieces])[taken]
-    same = ~flat & ~shifted & np.array([piece[0] == 1 for piece in pieces])[taken]
+    tables = _tables(pieces)
+    slope, shift = tables[0][taken], tables[1][taken]
+    flat, same, shifted = tables[2][taken], tables[3][taken], tables[4][taken]
     rows, heft = np.where(flat, 0.0, z.rows * slope), np.where(flat, 0.0, z.heft * np.abs(slope))
     rows[: patch.basis] += np.outer(patch.one, shift)
     heft[: patch.basis] += np.outer(np.abs(patch.one), np.abs(shift))
     alive, sure = z.alive & ~flat | shifted, z.sure & ~flat | shifted
-    return Form(rows, heft * _UP, z.share + 8 * U, alive, sure, np.where(same, z.source, -1))
+    source, marks = np.where(same, z.source, -1), classes(z.same, taken)
+    return Form(rows, heft * _UP, z.share + 8 * U, alive, sure, source, marks)
+
+
+def _tables(pieces: Sequence[Any]) -> tuple[FloatArray, FloatArray, BitArray, BitArray, BitArray]:
+    slopes, shifts = (nearest_floats([piece[k] for piece in pieces]) for k in (0, 1))
+    sloped, shifted = (np.array([piece[k] != 0 for piece in pieces]) for k in (0, 1))
+    same = np.array([piece[0] == 1 and piece[1] == 0 for piece in pieces])
+    return slopes, shifts, np.logical_not(sloped), same, shifted
 
 
 def _range(patch: Patch, layer: Layer, low: float, high: float) -> tuple[float, float]:
@@ -316,7 +339,10 @@ def _with_variables(patch: Patch, form: Form, places: IndexArray, ranges: FloatA
     source[places] = patch.units + np.arange(count)
     patch.units += count
     patch.ranges = np.hstack([patch.ranges, ranges])
-    return Form(rows, heft, form.share, alive, sure, source)
+    is_open = np.zeros(rows.shape[1], bool)
+    is_open[places] = True
+    same = classes(form.same, is_open)
+    return Form(rows, heft, form.share, alive, sure, source, same)
 
 
 def _maximum(patch: Patch, does: Maximum, form: Form) -> Form:
@@ -327,6 +353,12 @@ def _maximum(patch: Patch, does: Maximum, form: Form) -> Form:
     left = there & (np.where(there, high[windows], -np.inf) >= lows.max(axis=1)[:, None])
     dead = left & ~form.alive[windows]  # the same function, a constant zero
     left &= ~(dead & (np.cumsum(dead, axis=1) > 1))
+    marks = np.where(there, form.same[windows], -1 - np.arange(windows.shape[1]))
+    alive = form.alive[windows]
+    for column in range(1, windows.shape[1]):  # a function that a candidate before has
+        known = marks[:, :column] == marks[:, [column]]
+        known &= alive[:, :column] | ~alive[:, [column]]
+        left[:, column] &= ~known.any(axis=1)
     best = np.where(left, lows, -np.inf).argmax(axis=1)
     best = np.where(left[every, best], best, left.argmax(axis=1))
     _drop_below(patch, form, windows, left, best)
@@ -394,7 +426,7 @@ def _chosen(
         )
     )
     gaps = [_gap(patch, form, base[places[j]], read[j]) for j in many.tolist()]
-    return _with_gaps(patch, form, base, places, many, np.array(gaps))
+    return _with_gaps(patch, form, windows, base, places, many, np.array(gaps))
 
 
 def _gap(patch: Patch, form: Form, base: int, read: IndexArray) -> float:
@@ -407,6 +439,7 @@ def _gap(patch: Patch, form: Form, base: int, read: IndexArray) -> float:
 def _with_gaps(
     patch: Patch,
     form: Form,
+    windows: IndexArray,
     base: IndexArray,
     places: IndexArray,
     many: IndexArray,
@@ -422,4 +455,5 @@ def _with_gaps(
     source[places] = patch.units + np.arange(len(places))
     patch.units += len(places)
     patch.ranges = np.hstack([patch.ranges, np.stack([np.zeros(count), gaps.reshape(count)])])
-    return Form(rows, heft, form.share + 2 * U, alive, sure, source)
+    read = np.where(windows >= 0, form.same[windows], -1)
+    return Form(rows, heft, form.share + 2 * U, alive, sure, source, classes(*read.T))
