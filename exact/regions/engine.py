@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from exact.arithmetic.enclosures import late
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
@@ -409,14 +409,10 @@ def with_reason(job: Job, cells: AnyCells) -> AnyCells:
 
 
 class Engine(ABC):
-    """An exact enumerator. Engines are stateless; `run` may assume that `refusal` returned None.
-
-    Some go over steps in any order, some know symbols of more than two values.
-    """
+    """An exact enumerator. Engines are stateless; `run` may assume that `refusal` returned None."""
 
     name: str
-    cuts_graphs: ClassVar[bool] = False
-    cuts_maxima: ClassVar[bool] = False
+    cuts_graphs = cuts_maxima = False  # steps in any order; symbols of several values
 
     def __repr__(self) -> str:
         return f"<engine {self.name}>"
@@ -438,9 +434,7 @@ class Engine(ABC):
         return float((problem.network.hinge_count + 7) // 8)
 
     def first_hinges(self, problem: Problem) -> int:
-        """At most how many hinges of the first hidden layer cut a flat domain, as far as the engine
-        sees it before it starts.
-        """
+        """At most how many hinges of the first hidden layer cut a flat domain, before it starts."""
         return sum(layer.bits for layer in problem.network.hidden_layers[:1])
 
     def graph_refusal(self, problem: Problem) -> Refusal | None:

@@ -2,7 +2,8 @@
 
 Initialisers and what follows from them alone are constants, at the values that the file holds;
 attributes such as `epsilon` and `alpha` are float32 numbers there, which is what the graph has. A
-symbolic batch is one input. A new operator is one function here.
+symbolic batch is one input. A new operator is one function here, which is why all stand in one
+file.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What a module does to one input of a given shape is traced into operations without side effects;
 each is one of the handlers below, or refused by its name and its place in the model. Constants are
-folded in float64. A new operation is one function here.
+folded in float64. A new operation is one function here, which is why all stand in one file.
 """
 
 from __future__ import annotations

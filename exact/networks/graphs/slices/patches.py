@@ -11,6 +11,7 @@ network.
 Coefficients are float64, each within `share` times its entry of `heft` of the exact one: heft is
 what the coefficient would be if no two terms ever cancelled, and every sum of n products adds
 (n + 8) roundings to the share (Higham 2002, section 3.1; exact.arithmetic.enclosures.roundoff).
+The file is longer than others, so that every operation stands beside its bounds.
 """
 
 from __future__ import annotations
