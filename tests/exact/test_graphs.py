@@ -110,6 +110,35 @@ def test_equal_inputs_and_zeros_never_split_a_region() -> None:
     assert found.linear_piece_count == 2 and len(found.neighbours()) == 1
 
 
+def test_two_that_are_off_are_one_function_beside_a_third() -> None:
+    front = Layer.of([[1, 0], [0, 1]], [-5, -5], ReLU())
+    ends = [Layer.of(Placement(own, 4)) for own in ([0, 1], [2, 3])]
+    pool = Maximum([[0, 1, 2], [2, 1, 3]], 4)
+    graph = Graph([(front, [0]), (ends[0], [1]), (ends[1], [0]), (Sum(), [2, 3]), (pool, [4])], 2)
+    for high, codes in ((1, 4), (9, 9)):
+        found = partition(graph, Box(-1, high, dim=2))
+        assert found.check().status is Status.COMPLETE and len(found) == codes
+
+
+def test_an_input_that_is_zero_on_the_slice_is_no_padding() -> None:
+    first, behind = Layer.of(Selection([0], 2)), Layer.of(Placement([1], 2))
+    graph = Graph([(first, [0]), (behind, [1]), (Maximum([[0, 1]], 2), [2])], 2)
+    (region,) = partition(graph, Segment([0, -1], [0, 1])).regions
+    assert str(region.code) == "01" == str(graph.code([0, "1/3"]))
+    (region,) = partition(graph, Segment([-1, -1], [-1, 1])).regions
+    assert str(region.code) == "00" == str(graph.code([-1, "1/3"]))
+
+
+def test_factors_and_shifts_tell_copies_apart() -> None:
+    copies = Layer.of(Selection([0, 0, 0], 2))
+    for factors, shifts in (([1, 2, 1], [0, 0, 0]), ([1, 1, 1], [0, 1, 0])):
+        scaled = Layer.of(Scaling(RationalMatrix.read(factors)), shifts)
+        graph = Graph([(copies, [0]), (scaled, [1]), (Maximum([[0, 2, 1]], 3), [2])], 2)
+        found = partition(graph, Box(-1, 1, dim=2))
+        assert [str(x) for x in found.regions[-1].affine([1, 0])] == ["2"]
+        assert found.check().status is Status.COMPLETE
+
+
 def test_a_constant_background_needs_no_integers() -> None:
     """Convolved and pooled, all its windows are equal, which their marks tell."""
     rng = np.random.default_rng(5)

@@ -239,10 +239,12 @@ def _moved(made: Made, rng: Any, numbers: Any, source: int) -> None:
     size = made.sizes[source]
     places = rng.integers(size, size=int(rng.integers(1, 5)))
     front = made.add(Layer.of(Selection(places, size)), [source], [dense(np.eye(size)[places])])
-    third = [[Fraction(int(i == j), 3) for j in range(len(places))] for i in range(len(places))]
-    factors = RationalMatrix.from_rationals(["1/3"] * len(places))
-    plain = ("affine", (third, [Fraction(0)] * len(places)), [])
-    made.add(Layer.of(Scaling(factors)), [front], [plain])
+    shares = [Fraction(int(x), 3) for x in rng.integers(-2, 4, size=len(places))]
+    table = [
+        [x if i == j else Fraction(0) for j in range(len(places))] for i, x in enumerate(shares)
+    ]
+    plain = ("affine", (table, [Fraction(0)] * len(places)), [])
+    made.add(Layer.of(Scaling(RationalMatrix.from_rationals(shares))), [front], [plain])
 
 
 _PARTS = [_bent, _convolved, _pooled, _pooled, _summed, _joined, _moved, _bent]

@@ -13,8 +13,14 @@ import numpy as np
 import pytest
 
 from exact import Box, Line, Outcome, Partition, Plane, Ray, Segment, partition, rational
+from exact.arithmetic.numbers import RationalArray
 from exact.check import Status
 from exact.networks.graphs.graph import Graph
+from exact.networks.graphs.slices.by_floats import FloatCuts, Uncertain
+from exact.networks.graphs.slices.cutting import PatchCutter
+from exact.networks.graphs.slices.lines import Cell
+from exact.networks.graphs.slices.open_cells import forms_at
+from exact.networks.graphs.slices.patches import Bend, Choice
 from tests.laws.random_graphs import Made, random_graph
 
 SEEDS = range(60)
@@ -176,6 +182,61 @@ def test_cells_are_proved_by_integers_alone(seed: int) -> None:
     if known.graph.input_dim > 1:
         verdict = partition(known.graph, plane(rng, known.graph.input_dim)).check()
         assert verdict.status is Status.COMPLETE, verdict.reason
+
+
+@pytest.mark.parametrize("seed", SEEDS[::4])
+def test_integers_alone_give_the_same_cells(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if floats left every sign open."""
+    known, rng = made(seed)
+    graph = known.graph
+    p, q, *_ = points(rng, graph.input_dim, 2)
+    domains: list[Plane | Segment] = [Segment(p, q)]
+    domains += [plane(rng, graph.input_dim)] if graph.input_dim > 1 else []  # type: ignore[list-item]
+    expected = [partition(graph, domain) for domain in domains]
+
+    def uncertain(*_: object) -> None:
+        raise Uncertain
+
+    monkeypatch.setattr(FloatCuts, "bends", uncertain)
+    monkeypatch.setattr(FloatCuts, "windows", uncertain)
+    for domain, other in zip(domains, expected, strict=True):
+        found = partition(graph, domain)
+        assert found.decisions["filter"] == 0 and found == other
+        assert found.neighbours().tolist() == other.neighbours().tolist()
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 3))
+def test_bounds_hold_what_is_exact(seed: int) -> None:
+    """Every undecided form on every cell, in front of every step, is as near to the exact one."""
+    known, rng = made(seed)
+    graph, (zero, one) = known.graph, (rational(0), rational(1))
+    chart = [rational(x) for x in rng.normal(size=3 * graph.input_dim)]
+    walls = ((0, 1, 1), (-1, 0, 2), (0, -1, 2), (1, 0, 1))
+    state = RationalArray(graph.input_dim, 3, chart)
+    cutter = PatchCutter(graph, state, (zero, zero, one), walls, (0, 0, 1))
+    cells = [cutter.start]
+    for number, stage in enumerate(cutter.patch.stages):
+        if len(stage.places):
+            forms = forms_at(cutter.patch, stage, [cell.open for cell in cells])
+            for i, cell in enumerate(cells[:40]):
+                _are_near(cutter, stage, cell, forms.rows[i], forms.off[i])
+        cells = cutter._behind(number, cells)
+
+
+def _are_near(
+    cutter: PatchCutter, stage: Bend | Choice, cell: Cell, rows: np.ndarray, off: np.ndarray
+) -> None:
+    stop, sizes = cutter.lines.stop(cell.open.taken), cutter.patch.sizes
+    for place in np.ndindex(off.shape):
+        if isinstance(stage, Bend):
+            exact = stop.row(int(stage.places[place]))
+        elif stage.candidates[place] >= 0:
+            exact = stop.row(cutter.lines.place(stage, *place))
+        else:
+            continue
+        triples = zip(exact, rows[place].tolist(), sizes.tolist(), strict=True)
+        far = sum((abs(x - rational(y)) * rational(w) for x, y, w in triples), rational(0))
+        assert far <= rational(float(off[place]))
 
 
 def test_the_page_on_slices_prints_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
