@@ -84,7 +84,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         F.max_pool2d(x, (3, 2), stride=2, padding=1, dilation=1)
         + F.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=False)
     ),
-    "rounded up": lambda x: F.avg_pool2d(x, 2, stride=3, padding=1, ceil_mode=True).flatten(1),
+    "rounded up": lambda x: torch.cat(
+        [
+            F.avg_pool2d(x, 2, stride=3, padding=1, ceil_mode=True).flatten(1),
+            F.avg_pool2d(x, 3, stride=2, ceil_mode=True).flatten(1),
+            F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False).flatten(1),
+            F.max_pool2d(x, 3, stride=2, ceil_mode=True).flatten(1),
+        ],
+        1,
+    ),
     "divided": lambda x: F.avg_pool2d(x, 2, ceil_mode=True, divisor_override=3),
     "adaptive": lambda x: F.adaptive_avg_pool2d(x, (4, 2)) + F.adaptive_max_pool2d(x, (4, 2)),
     "moved": lambda x: torch.stack(

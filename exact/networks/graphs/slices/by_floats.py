@@ -11,7 +11,7 @@ from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_float, rational, rounding_error
 from exact.networks.graphs.slices.lines import Cell, Lines
-from exact.networks.graphs.slices.open_cells import DEAD, UNKNOWN
+from exact.networks.graphs.slices.open_cells import ALIVE, DEAD, UNKNOWN
 from exact.networks.graphs.slices.patches import Bend, Choice
 from exact.networks.graphs.slices.pieces import Cutting, Name, Piece
 
@@ -138,14 +138,14 @@ class FloatCuts:
             for piece, own in parts:
                 names.clear()
                 for i in there:
-                    source = stage.source[window]
+                    source, kinds = stage.source[window], life[window]
                     part = self._where_first(
                         piece, rows[window], off[window], i, there, source, named
                     )
                     if part is not None:
                         taken = own.copy()
-                        taken[window] = self._symbol(part, rows, off, life, window, i)
-                        found.append((part, taken))
+                        taken[window] = self._symbol(part, rows[window], off[window], kinds, i)
+                        found.append((part[0], taken))
             parts = found
         return parts
 
@@ -199,10 +199,11 @@ class FloatCuts:
         there: list[int],
         source: IndexArray,
         named: Any,
-    ) -> Piece | None:
-        """The part of a piece where candidate i is the first that is at least all others; None
-        where it has no inner point.
+    ) -> tuple[Piece, list[int]] | None:
+        """The part of a piece where candidate i is the first that is at least all others, and those
+        that are the same function; None where it has no inner point.
         """
+        equal = list[int]()
         for j in there:
             if j == i:
                 continue
@@ -222,6 +223,7 @@ class FloatCuts:
             if not any(signs):  # the same function: the first candidate has it
                 if j < i:
                     return None
+                equal.append(j)
                 continue
             if max(signs) <= 0:
                 return None
@@ -233,14 +235,18 @@ class FloatCuts:
                 if halves is None:
                     raise Uncertain
                 piece = halves[0]
-        return piece
+        return piece, equal
 
     def _symbol(
-        self, piece: Piece, rows: FloatArray, off: FloatArray, life: Signs, window: int, i: int
+        self, part: tuple[Piece, list[int]], rows: FloatArray, off: FloatArray, life: Signs, i: int
     ) -> int:
-        """Candidate i, or -1 where it is a constant zero."""
-        if life[window, i] == UNKNOWN:
-            values, doubt = self._values(piece, rows[window, i], off[window, i])
+        """Candidate i, or -1 where it and all that equal it are constant zeros."""
+        kinds = [int(life[j]) for j in (i, *part[1])]
+        if ALIVE in kinds:
+            return i
+        if UNKNOWN in kinds:
+            values, doubt = self._values(part[0], rows[i], off[i])
             if not bool((np.abs(values) > doubt).any()):
                 raise Uncertain
-        return -1 if life[window, i] == DEAD else i
+            return i
+        return -1
