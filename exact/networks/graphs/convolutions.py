@@ -97,6 +97,7 @@ class Convolution(LinearOperator):
     channel: the taps of each input channel of its group, in C order.
 
     >>> from exact.arithmetic.numbers import RationalArray, RationalMatrix
+    >>> from exact.networks.graphs.convolutions import Taps
     >>> taps = Taps((3,), (2,), (1,), ((0, 0),), (1,))
     >>> blur = Convolution(RationalMatrix.read([[1, 1]]), 1, taps)
     >>> blur.apply(RationalArray(3, 1, [1, 2, 4])).entries(), str(blur.matrix)

@@ -36,6 +36,8 @@ class Graph(Network):
     steps that do not fit each other, Unsupported for norms.
 
     >>> from exact import Layer, ReLU
+    >>> from exact.networks.graphs.maxima import Maximum
+    >>> from exact.networks.graphs.steps import Sum
     >>> bend = Layer.of([[1, 0], [0, 1]], activation=ReLU())
     >>> net = Graph([(bend, [0]), (Sum(), [0, 1]), (Maximum([[0, 1]], 2), [2])], 2)
     >>> str(net.code([-3, -1])), net.forward_float([-3.0, -1.0]).tolist()

@@ -29,6 +29,7 @@ class Maximum:
     Symbol 0 of a window is none, symbol j + 1 its candidate j; it stands in as many bits as its
     number of values needs, the highest first.
 
+    >>> import numpy as np
     >>> pool = Maximum([[0, 1], [1, 2]], 3)
     >>> pool.bits, pool.symbols, pool.forward_float(np.array([[1.0, 5.0, 2.0]])).tolist()
     (4, (3, 3), [[5.0, 5.0]])

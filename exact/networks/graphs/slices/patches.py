@@ -249,6 +249,8 @@ def _affine(patch: Patch, layer: Layer, form: Form) -> Form:
 def _bent(patch: Patch, layer: Layer, z: Form) -> Form:
     """The activation of a layer, with a stage where it bends."""
     bends, pieces = layer.activation.breakpoints, layer.activation.pieces
+    if not bends and tuple(pieces[0]) == (Rational(1), Rational(0)):
+        return z
     if not bends:
         return _pieces(patch, z, pieces, np.zeros(layer.width, np.int64))
     low, high = patch.span(z.rows, z.heft, z.share)
