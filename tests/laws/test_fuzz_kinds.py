@@ -26,7 +26,7 @@ from tests.laws import claims, fuzz, fuzz_certificates, fuzz_tangent, fuzz_ulp
 from tests.laws.claims import Claim
 from tests.truths import engines
 
-# what needs a ball or fewer rows than dimensions, and what cuts graphs alone (tests/laws/test_slices)
+# what needs a ball or fewer rows than dimensions, and what cuts graphs alone (test_slices)
 WITHOUT_CLAIMS = {"round_layers", "slice", "slice_graph", "slice_line"}
 
 FIRST, TRIED = 1_000_000, 500
