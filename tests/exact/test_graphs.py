@@ -33,6 +33,7 @@ from exact.networks.graphs.convolutions import Convolution, Taps, taps_of
 from exact.networks.graphs.graph import identity_layer
 from exact.networks.graphs.maxima import Maximum
 from exact.networks.graphs.rearrangements import Placement, Scaling, Selection
+from exact.networks.graphs.slices.by_floats import FloatCuts, Uncertain
 from exact.networks.graphs.steps import Sum
 from exact.networks.operators import Dense, LinearOperator
 from exact.regions.engine import Problem
@@ -120,7 +121,15 @@ def test_two_that_are_off_are_one_function_beside_a_third() -> None:
         assert found.check().status is Status.COMPLETE and len(found) == codes
 
 
-def test_an_input_that_is_zero_on_the_slice_is_no_padding() -> None:
+@pytest.mark.parametrize("by_integers", [False, True])
+def test_an_input_that_is_zero_on_the_slice_is_no_padding(
+    by_integers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def uncertain(*_: object) -> None:
+        raise Uncertain
+
+    if by_integers:
+        monkeypatch.setattr(FloatCuts, "windows", uncertain)
     first, behind = Layer.of(Selection([0], 2)), Layer.of(Placement([1], 2))
     graph = Graph([(first, [0]), (behind, [1]), (Maximum([[0, 1]], 2), [2])], 2)
     (region,) = partition(graph, Segment([0, -1], [0, 1])).regions

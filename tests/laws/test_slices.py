@@ -21,6 +21,7 @@ from exact.networks.graphs.slices.cutting import PatchCutter
 from exact.networks.graphs.slices.lines import Cell
 from exact.networks.graphs.slices.open_cells import forms_at
 from exact.networks.graphs.slices.patches import Bend, Choice
+from exact.regions.arcs.engines import slice_line
 from tests.laws.random_graphs import Made, random_graph
 
 SEEDS = range(60)
@@ -161,6 +162,23 @@ def _on_a_line(known: Made, domain: Segment | Ray | Line) -> None:
         inside = [i for i, (low, high) in enumerate(ends) if low < t < high]
         if inside:
             assert symbols(graph, found.regions[inside[0]].code.bits) == known.by_hand(at)[0]
+
+
+@pytest.mark.parametrize("seed", SEEDS[::6])
+def test_seams_between_patches_of_a_line_are_no_crossings(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, rng = made(seed)
+    p, q = points(rng, known.graph.input_dim, 2)
+    way = [b - a for a, b in zip(p, q, strict=True)]
+    domains = [Segment(p, q), Ray(p, way), Line(p, way)]
+    whole = [partition(known.graph, domain) for domain in domains]
+    monkeypatch.setattr(slice_line, "_HINGES", 1)
+    for domain, other in zip(domains, whole, strict=True):
+        found = partition(known.graph, domain)
+        assert found == other
+        ends = [region.parameters_float for region in found.regions]
+        assert ends == [region.parameters_float for region in other.regions]
 
 
 @pytest.mark.parametrize("seed", SEEDS[::2])

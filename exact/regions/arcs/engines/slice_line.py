@@ -9,6 +9,7 @@ columns through the operators once; then about 50 microseconds a cell and stage.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from exact.regions.arcs.cells import CurveCells, Cut
 from exact.regions.cells import Outcome
 from exact.regions.engine import CHAIN, Engine, Job, Problem, Refusal
 
+_HINGES, _MOST_PATCHES = 256, 64  # of a network for each patch, and patches of a curve
 _NEAR = 2.0**-32  # of a turn, well below what a cut promises
 
 
@@ -53,8 +55,9 @@ class SliceLine(Engine):
         assert isinstance(network, Graph), "a chain is refused"
         rows, complete = list[_Row](), True
         try:
-            for first, last in _patches(curve):
-                row, complete = _row(job, network, curve, first, last, len(rows))
+            for first, last in _patches(curve, network.hinge_count):
+                found = sum(len(row.cells) for row in rows)
+                row, complete = _row(job, network, curve, first, last, found)
                 rows.append(row)
                 if not complete:
                     break
@@ -99,15 +102,20 @@ class _Row:
 Placed = tuple[_Row, tuple[Cell, int]]
 
 
-def _patches(curve: Curve) -> Iterator[tuple[Integers, Integers]]:
-    """The directions at both ends of each patch: less than half a turn apart."""
+def _patches(curve: Curve, hinges: int) -> Iterator[tuple[Integers, Integers]]:
+    """The directions at both ends of each patch: less than half a turn apart, and the more patches
+    the wider the network is, since on a short one few neurons are undecided.
+    """
     assert curve.end is not None, "a straight line is an arc"
     end = tuple(int(x.p) for x in curve.end)
-    if end == (-1, 0):
-        yield (1, 0), (0, 1)
-        yield (0, 1), (-1, 0)
-    else:
-        yield (1, 0), end
+    ends = [(1, 0), (0, 1), (-1, 0)] if end == (-1, 0) else [(1, 0), end]
+    count = max(1, min(_MOST_PATCHES, hinges // _HINGES))
+    for first, last in pairwise(ends):
+        places = [
+            tuple(a * (count - k) + b * k for a, b in zip(first, last, strict=True))
+            for k in range(count + 1)
+        ]
+        yield from pairwise(places)
 
 
 def _row(
