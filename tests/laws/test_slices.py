@@ -12,7 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exact import Box, Line, Outcome, Partition, Plane, Ray, Segment, partition, rational
+from exact import (
+    Box,
+    Layer,
+    Line,
+    Outcome,
+    Partition,
+    Plane,
+    Ray,
+    ReLU,
+    Segment,
+    partition,
+    rational,
+)
 from exact.arithmetic.numbers import RationalArray
 from exact.check import Status
 from exact.networks.graphs.graph import Graph
@@ -238,6 +250,24 @@ def test_bounds_hold_what_is_exact(seed: int) -> None:
             forms = forms_at(cutter.patch, stage, [cell.open for cell in cells])
             for i, cell in enumerate(cells[:40]):
                 _are_near(cutter, stage, cell, forms.rows[i], forms.off[i])
+        cells = cutter._behind(number, cells)
+
+
+def test_bounds_of_what_cancels_are_carried_on() -> None:
+    """A difference of two large numbers is known to few digits, and so is what is made of it."""
+    front = Layer.of([[3e8, -3e8], [1, 1]], None, ReLU())
+    graph = Graph([(front, [0]), (Layer.of([[1, "1/2"]], ["-1/7"], ReLU()), [1])], 2)
+    zero, one, third = rational(0), rational(1), rational("1/3")
+    tiny = rational("1/300000000")
+    state = RationalArray(2, 3, [third, zero, zero, third - tiny, tiny, -tiny / 3])
+    walls = ((0, 1, 1), (-1, 0, 2), (0, -1, 2), (1, 0, 1))
+    cutter = PatchCutter(graph, state, (zero, zero, one), walls, (0, 0, 1))
+    cells = [cutter.start]
+    for number, stage in enumerate(cutter.patch.stages):
+        assert len(stage.places)
+        forms = forms_at(cutter.patch, stage, [cell.open for cell in cells])
+        for i, cell in enumerate(cells):
+            _are_near(cutter, stage, cell, forms.rows[i], forms.off[i])
         cells = cutter._behind(number, cells)
 
 
