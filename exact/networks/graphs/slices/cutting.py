@@ -87,13 +87,15 @@ class PatchCutter:
             if number == len(self.patch.stages):
                 yield [replace(cell, open=cell.open.finished) for cell in cells]
                 continue
-            found = self._behind(number, cells)
+            found = self._behind(number, cells, pause)
             if len(self.lines.scale) == 2:  # along the line, the first part first
                 found.sort(key=lambda cell: float((cell.piece.corners @ self._first).min()))
             for start in reversed(range(0, len(found), _AT_ONCE)):
                 waiting.append((number + 1, found[start : start + _AT_ONCE]))
 
-    def _behind(self, number: int, cells: list[Cell]) -> list[Cell]:
+    def _behind(
+        self, number: int, cells: list[Cell], pause: Callable[[], object] = lambda: None
+    ) -> list[Cell]:
         """The parts of cells behind one stage."""
         stage = self.patch.stages[number]
         if not len(stage.places):
@@ -103,6 +105,7 @@ class PatchCutter:
         forms = forms_at(self.patch, stage, [cell.open for cell in cells])
         found = list[Cell]()
         for i, cell in enumerate(cells):
+            pause()
             rows, off = forms.rows[i], forms.off[i]
             life = None if forms.life is None else forms.life[i]
             parts, exactly = self._parts(number, stage, cell, rows, off, life)

@@ -128,11 +128,14 @@ def _row(
     assert curve.one is not None
     cutter = PatchCutter(graph, curve.state(), curve.one, walls, scale)
     found, complete = list[Cell](), True
-    for cells in cutter.cells(job.watch.check):
-        found += cells
-        if job.out_of_budget(before + len(found)):
-            complete = False
-            break
+    try:
+        for cells in cutter.cells(job.watch.check):
+            found += cells
+            if job.out_of_budget(before + len(found)):
+                complete = False
+                break
+    except Stopped:
+        complete = False
     return _Row(cutter, found), complete
 
 

@@ -85,11 +85,13 @@ def _is_empty(problem: Problem) -> bool:
 def _cut(job: Job, cutter: PatchCutter) -> tuple[list[Cell], bool]:
     """The cells, and whether they are all."""
     found = list[Cell]()
-    for cells in cutter.cells(job.watch.check):
-        found += cells
-        if job.out_of_budget(len(found)):
-            most = len(found) if job.most is None else job.most
-            return found[:most], False
+    try:
+        for cells in cutter.cells(job.watch.check):
+            found += cells
+            if job.out_of_budget(len(found)):
+                return found[: job.most], False
+    except Stopped:
+        return found, False
     return found, True
 
 
