@@ -16,6 +16,7 @@ import numpy as np
 from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.numbers import Rational, rational
 from exact.geometry.budgets import Stopped
+from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain
 from exact.geometry.pencils.pencil import Direction
@@ -29,7 +30,7 @@ from exact.regions.cells import Outcome
 from exact.regions.engine import CHAIN, Engine, Job, Problem, Refusal
 
 _HINGES, _MOST_PATCHES = 256, 64  # of a network for each patch, and patches of a curve
-_NEAR = 2.0**-32  # of a turn, well below what a cut promises
+_NEAR = 2.0**-30  # of the size of a direction: within 2^-29 of a turn, as a cut promises
 
 
 class SliceLine(Engine):
@@ -66,17 +67,19 @@ class SliceLine(Engine):
         cells = [(row, cell) for row in rows for cell in row.cells]
         codes, joined = _codes(cells, network.hinge_count)
         kept = [one for one, same in zip(cells, joined, strict=True) if not same]
-        ends = [_cut(row, cell, 0) for row, cell in kept]
-        ends += [_cut(*cells[-1], 1)] if cells else []
+
+        def cut(index: int) -> Cut:
+            return _cut(*kept[index], 0) if index < len(kept) else _cut(*cells[-1], 1)
+
         decisions = {
             name: sum(row.cutter.decisions[name] for row in rows) for name in ("filter", "exact")
         }
         return CurveCells(
             curve,
             chart.frame,
-            ends,
+            OnDemand(cut, len(kept) + bool(kept), keep=True),
             codes,
-            [_inside(row, cell) for row, cell in kept],
+            OnDemand(lambda index: _inside(*kept[index]), len(kept), keep=True),
             (),
             Outcome.COMPLETE if complete else Outcome.BUDGET_REACHED,
             _evidence(decisions, complete),
