@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         SiLU,
     )
     from exact.networks.affine_map import AffineMap
+    from exact.networks.graphs.graph import Graph
     from exact.networks.layers import Block, Layer
     from exact.networks.network import Network
     from exact.networks.norms import LayerNorm, Norm, RMSNorm
@@ -98,6 +99,7 @@ __all__ = [
     "ExactlensError",
     "Facet",
     "GatedMLP",
+    "Graph",
     "GreatCircle",
     "GreatSphere",
     "HPolytope",
@@ -190,6 +192,7 @@ _PLACES = {
     "Facet": "exact.regions.region",
     "GELU": "exact.networks.activations",
     "GatedMLP": "exact.sources.gated",
+    "Graph": "exact.networks.graphs.graph",
     "GreatCircle": "exact.geometry.domains.round",
     "GreatSphere": "exact.geometry.domains.round",
     "HPolytope": "exact.geometry.domains.flat",

@@ -19,6 +19,7 @@ from exact.propagation.bounds import arrangement_bound, least_regions
 from exact.regions.arcs.cells import CurveCells
 from exact.regions.arcs.engines.circle import Circle
 from exact.regions.arcs.engines.nested_roots import NestedRoots
+from exact.regions.arcs.engines.slice_line import SliceLine
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.cells import Cells
 from exact.regions.engine import Engine, Job, Problem, Progress, Refusal, all_refusals, with_reason
@@ -31,6 +32,7 @@ from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.regions.polytopes.engines.points import point_cells
 from exact.regions.polytopes.engines.round_layers import RoundLayers
 from exact.regions.polytopes.engines.skeleton import Skeleton
+from exact.regions.polytopes.engines.slice_graph import SliceGraph
 from exact.regions.polytopes.engines.sliced import Sliced
 from exact.regions.polytopes.engines.subdivision import Subdivision
 from exact.regions.polytopes.engines.vertices import Vertices
@@ -60,6 +62,8 @@ ENGINES: tuple[Engine, ...] = (
     SphereFlats(),
     SpherePolytopes(),
     BruteForce(),
+    SliceGraph(),
+    SliceLine(),
 )
 """Every engine; `partition` takes the one that can do the job at the least cost."""
 
@@ -200,7 +204,9 @@ def choose(problem: Problem, engine: str | None = None) -> Choice:
             "no such engine", value=repr(engine), remedy=f"choose one of {', '.join(known)}"
         )
     asked = known if engine is None else {engine: known[engine]}
-    answers = {name: one.refusal(problem) for name, one in asked.items()}
+    answers = {
+        name: one.graph_refusal(problem) or one.refusal(problem) for name, one in asked.items()
+    }
     refusals = {name: refusal for name, refusal in answers.items() if refusal is not None}
     costs = {name: one.cost(problem) for name, one in asked.items() if name not in refusals}
     best = min(costs, key=costs.__getitem__, default=None)

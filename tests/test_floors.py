@@ -31,6 +31,7 @@ LAZY_ONLY = {
     "dask",
     "distributed",
     "nnsight",
+    "onnx",
     "pandas",
     "pyarrow",
     "sklearn",

@@ -17,9 +17,9 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 from exact.networks import norms
 from exact.networks.activations import Activation, Identity, check_activation
+from exact.networks.graphs.steps import Step, Sum, sequence
 from exact.networks.norms import Norm
 from exact.networks.operators import Dense, LinearOperator, check_operator
-from exact.networks.steps import Step, Sum, sequence
 
 
 @short_repr
@@ -288,7 +288,7 @@ def steps_of(blocks: Iterable[Block]) -> tuple[Step, ...]:
 
 def up_to(steps: Sequence[Step], hidden: int) -> tuple[Step, ...]:
     """The steps up to hidden layer number `hidden`, which is the last of them; none for 0."""
-    ends = [k for k, (does, *_) in enumerate(steps) if isinstance(does, Layer) and does.bits]
+    ends = [k for k, (does, *_) in enumerate(steps) if getattr(does, "bits", 0)]
     end = ends[hidden - 1] + 1 if hidden else 0
     return sequence((does, inputs) for does, inputs, _ in steps[:end])
 

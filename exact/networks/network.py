@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count, pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from exact.networks.activations import ReLU
 from exact.networks.affine_map import AffineMap
 from exact.networks.evaluation.batches import InputRows, codes_of, float_rows, hidden_of
 from exact.networks.evaluation.points import walk_balls, walk_exact
+from exact.networks.graphs.steps import Step, Sum, walk
 from exact.networks.layers import (
     Block,
     Layer,
@@ -39,7 +40,6 @@ from exact.networks.layers import (
     up_to,
 )
 from exact.networks.norms import Norm
-from exact.networks.steps import Step, Sum, walk
 
 Chooser = Callable[[int, RationalArray], list[bool]]
 _ZERO, _ONE = Rational(0), Rational(1)
@@ -59,6 +59,8 @@ class Network:
     """
 
     blocks: tuple[Block, ...]
+    is_chain: ClassVar[bool] = True  # of blocks, and no graph
+    has_maxima: ClassVar[bool] = False  # whose codes are symbols, and no sides of hyperplanes
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", parts(self.blocks, Block, "a network"))
@@ -131,11 +133,9 @@ class Network:
         return tuple(values for layer in self.hidden_layers for values in layer.symbols)
 
     def require_bits(self, reader: str) -> None:
-        """Raise Unsupported where a symbol takes more than two values, which `reader` does not know
-        how to cut by.
-        """
-        wide = next((values for values in self.symbols if values > 2), None)
-        if wide is not None:
+        """Raise Unsupported where symbols are no bits, which `reader` does not know to cut by."""
+        wide = max(self.symbols, default=2)
+        if wide > 2 or self.has_maxima:
             raise Unsupported(
                 f"{reader} read codes of bits alone",
                 value=f"a symbol of {wide} values",
@@ -355,7 +355,7 @@ class Network:
                 remedy=f"give a SplineCode of layers {self.bits_per_layer}",
             )
         body, state, _ = self.whole_space()
-        skip = any(block.residual and block.norm for block in self.blocks)
+        skip = self.is_chain and any(block.residual and block.norm for block in self.blocks)
         out = body.propagate_code(state, code)
         return AffineMap.of_columns(out, of="norm(x)" if self.has_norm else "x", skip=skip)
 

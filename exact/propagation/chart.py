@@ -18,10 +18,10 @@ from exact.errors import InvalidInput, shown
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
 from exact.geometry.domains.round import GreatSphere, Sphere
+from exact.networks.graphs.steps import Sum, walk
 from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import Sum, walk
 
 if TYPE_CHECKING:
     import sympy

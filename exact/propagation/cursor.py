@@ -16,10 +16,10 @@ from exact.arithmetic.numbers import Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.networks.graphs.steps import Step, Sum
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import Step, Sum
 
 
 @short_repr

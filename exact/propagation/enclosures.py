@@ -35,10 +35,10 @@ from exact.arithmetic.numbers import (
 )
 from exact.geometry.domains.base import Flat
 from exact.networks.activations import Activation, ReLU
+from exact.networks.graphs.steps import Step, Sum
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.operators import Dense
-from exact.networks.steps import Step, Sum
 
 if TYPE_CHECKING:
     from torch import Tensor

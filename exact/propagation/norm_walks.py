@@ -23,10 +23,10 @@ from exact.arithmetic.linear_algebra import identity, rows_of
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray
 from exact.geometry.pencils.nested_functions import Chain, Constants, SkipProduct, Step
 from exact.kernels.nested_roots import LINEAR, PRODUCT, ROOT, Balls, Steps
+from exact.networks.graphs.steps import Sum
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import Sum
 
 _ZERO, _ONE = Rational(0), Rational(1)
 

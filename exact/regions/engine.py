@@ -143,6 +143,7 @@ def one_layer_refusal(network: Network) -> Refusal | None:
     return None if layers <= 1 else found
 
 
+CHAIN = Refusal("it cuts graphs, not chains of blocks", needs="graphs")
 NORM_IS_NOT_FIRST = Refusal(
     "the norm is not in front of the first block", advice="use network.from_block(k) to start there"
 )
@@ -411,6 +412,7 @@ class Engine(ABC):
     """An exact enumerator. Engines are stateless; `run` may assume that `refusal` returned None."""
 
     name: str
+    cuts_graphs = cuts_maxima = False  # steps in any order; symbols of several values
 
     def __repr__(self) -> str:
         return f"<engine {self.name}>"
@@ -432,10 +434,16 @@ class Engine(ABC):
         return float((problem.network.hinge_count + 7) // 8)
 
     def first_hinges(self, problem: Problem) -> int:
-        """At most how many hinges of the first hidden layer cut a flat domain, as far as the engine
-        sees it before it starts.
-        """
+        """At most how many hinges of the first hidden layer cut a flat domain, before it starts."""
         return sum(layer.bits for layer in problem.network.hidden_layers[:1])
+
+    def graph_refusal(self, problem: Problem) -> Refusal | None:
+        """Why it cannot walk through the network whatever the domain, or None."""
+        if not (problem.network.is_chain or self.cuts_graphs):
+            return Refusal("the network is a graph, and it walks over chains of blocks")
+        if self.cuts_maxima or not problem.network.has_maxima:
+            return None
+        return Refusal("the network has maxima, and it knows neurons")
 
     @abstractmethod
     def run(self, job: Job) -> Cells:

@@ -16,7 +16,7 @@ import numpy as np
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.enclosures.late import networkx as nx
-from exact.arithmetic.numbers import FloatArray, RationalArray, listed
+from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, listed
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
 from exact.errors import EngineDefect, InvalidInput, Unsupported
@@ -37,6 +37,7 @@ from exact.geometry.domains.flat import Box
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.networks.affine_map import AffineMap
 from exact.networks.evaluation.code_maps import CodeMaps
+from exact.networks.evaluation.symbol_maps import SymbolMaps
 from exact.networks.network import Network
 from exact.propagation.chart import Chart
 from exact.regions import certificate as certificates
@@ -302,9 +303,15 @@ class Partition(ABC):
     # ---- the maps of all regions
 
     @cached_property
-    def _maps(self) -> CodeMaps:
+    def _maps(self) -> CodeMaps | SymbolMaps:
         self.network.require_piecewise_linear()
-        return CodeMaps(*self.chart.functions())
+        return self._maps_over(*self.chart.functions())
+
+    def _maps_over(
+        self, network: Network, state: RationalArray, one: Sequence[Rational]
+    ) -> CodeMaps | SymbolMaps:
+        make = SymbolMaps if network.has_maxima else CodeMaps
+        return make(network, state, one)
 
     @cached_property
     def _enclosed_maps(self) -> tuple[FloatArray, FloatArray]:
@@ -338,7 +345,7 @@ class Partition(ABC):
     @cached_property
     def _enclosed_ambient_maps(self) -> tuple[FloatArray, FloatArray]:
         self.network.require_piecewise_linear()
-        return CodeMaps(*self.network.whole_space()).floats(self.codes)
+        return self._maps_over(*self.network.whole_space()).floats(self.codes)
 
     @property
     def ambient_maps_float(self) -> FloatArray:

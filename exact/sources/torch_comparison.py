@@ -24,10 +24,11 @@ from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.arithmetic.stored_numbers import plain_array
 from exact.errors import InvalidInput, Unsupported
 from exact.networks.activations import Activation
+from exact.networks.graphs.maxima import Maximum
+from exact.networks.graphs.steps import walk
 from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import walk
 from exact.sources.gated import GatedMLP
 
 POINTS = 12
@@ -189,6 +190,9 @@ def _forward(network: Network | GatedMLP, x: FloatArray) -> _Rows:
 def _applied(does: Operation, x: _Rows, *others: _Rows) -> _Rows:
     if isinstance(does, Norm):
         return _norm(does, x)
+    if isinstance(does, Maximum):
+        errors = np.where(does.windows >= 0, x.errors[:, does.windows], 0.0).max(axis=2)
+        return _Rows(does.forward_float(x.values), errors)
     return (
         _activated(does.activation, _linear(does, x))
         if isinstance(does, Layer)
@@ -207,14 +211,19 @@ def _multiplied(x: _Rows, y: _Rows) -> _Rows:
 
 
 def _linear(layer: Layer, x: _Rows) -> _Rows:
-    """|fl(W x + b) - (W X + B)| <= |W| dX + g (|W| |x| + |b|), g = (n + 2) u / (1 - (n + 2) u)."""
-    w, b = layer.weight.float64().T, layer.bias.float64().T
-    n, size = len(w), np.abs(w)
+    """|fl(W x + b) - (W X + B)| <= |W| dX + g (|W| |x| + |b|), g = (n + 2) u / (1 - (n + 2) u), for
+    sums of n products.
+    """
+    operator, b = layer.operator, layer.bias.float64().T
+    n = operator.terms
     g = (n + 2) * U / (1 - (n + 2) * U)
-    lost = _TINY * (n + x.sizes.sum(axis=1, keepdims=True) + size.sum(axis=0))
-    return _Rows(
-        x.values @ w + b, (x.errors @ size + g * (x.sizes @ size + np.abs(b))) * _UP + lost
-    )
+    found, (sizes, errors) = operator.apply_float(x.values), (x.sizes, x.errors)
+    if n == 0 and not b.any():
+        return _Rows(found, operator.magnitude(errors))
+    weighed, off = operator.magnitude(sizes), operator.magnitude(errors)
+    ones = operator.magnitude(np.ones((1, operator.shape[1])))
+    lost = _TINY * (n + 1 + sizes.sum(axis=1, keepdims=True) + ones)
+    return _Rows(found + b, (off + g * (weighed + np.abs(b))) * _UP + lost)
 
 
 def _norm(norm: Norm, x: _Rows) -> _Rows:

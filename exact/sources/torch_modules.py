@@ -18,6 +18,7 @@ from exact.networks.network import Network
 from exact.networks.norms import Norm
 from exact.sources.tensors import Residual, blocks_of, residual_name
 from exact.sources.torch_comparison import refuse_another_function
+from exact.sources.torch_graphs import read_traced
 from exact.sources.torch_views import Views, computes_as, refuse_more_than_weights
 
 Spec = tuple[nn.Module | None, list[nn.Module], Residual]
@@ -25,7 +26,7 @@ Spec = tuple[nn.Module | None, list[nn.Module], Residual]
 _PASSED_OVER = (nn.Identity, nn.Dropout, nn.Flatten)
 
 
-def read(module: nn.Module) -> Network:
+def read(module: nn.Module, input_shape: Sequence[int] | None = None) -> Network:
     """Read a torch module as an exact network: what it computes in evaluation mode, with its
     weights at their float values.
 
@@ -45,11 +46,17 @@ def read(module: nn.Module) -> Network:
     does only far from the points, which reach to about 200, is not seen). Raises Unsupported with
     the module's name for anything else, InvalidInput for NaN or infinite parameters. The module is
     left as it was. Cost: 13 points through the module and through the network.
+
+    With `input_shape`, the shape of one input without the batch, any module is traced into a
+    :class:`Graph` of convolutions, pools, sums and rectifiers: see
+    :func:`exact.sources.torch_graphs.read_traced`.
     """
     if not isinstance(module, nn.Module):
         raise InvalidInput(
             "not a torch module", value=type(module).__name__, remedy="give an nn.Module"
         )
+    if input_shape is not None:
+        return read_traced(module, input_shape)
     refuse_more_than_weights(module)
     with torch.no_grad():
         view, specs = _described(module)

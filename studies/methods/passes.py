@@ -29,7 +29,7 @@ from exact import (
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.geometry.combinatorics.codes import code_keys
 from exact.networks.activations import Identity
-from exact.networks.steps import Sum, walk
+from exact.networks.graphs.steps import Sum, walk
 
 FAR = 2.0**40
 """The length of inputs that stand for directions: behind a norm eps is nothing beside it."""

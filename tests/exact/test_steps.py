@@ -10,8 +10,8 @@ import pytest
 from exact import Block, HardTanh, InvalidInput, Layer, LayerNorm, Network, ReLU, RMSNorm
 from exact.arithmetic.numbers import RationalArray, fractions
 from exact.networks.evaluation.points import walk_balls, walk_exact
+from exact.networks.graphs.steps import Step, Sum, sequence, walk
 from exact.networks.layers import Operation, layers_in_front, norms_in, passes_a_norm_by, up_to
-from exact.networks.steps import Step, Sum, sequence, walk
 from tests.exact.reference import integers, q
 
 Vector = list[Fraction]

@@ -44,6 +44,10 @@ from exact.geometry.domains.base import Domain
 from exact.instruments import counting, critical_radii, decision, norm_geometry
 from exact.instruments.batches.neurons.radius_bounds import critical_radii_float
 from exact.instruments.comparisons import eps_comparison
+from exact.networks.graphs.graph import Graph
+from exact.networks.graphs.maxima import Maximum
+from exact.networks.graphs.rearrangements import Placement
+from exact.networks.graphs.steps import Sum
 from exact.partition import ENGINES, partition
 from exact.propagation import bounds
 from exact.regions.engine import Problem
@@ -162,7 +166,17 @@ def places(scale: Fraction) -> list[tuple[Network, Domain]]:
         (one_layer(4, scale), Sphere(2)),
         (behind(RMSNorm, 2, scale, Fraction(1, 9)), NormBall()),
         (net(layer([[1, 2]], [1], scale), layer([[2], [-3]], [-1, 2])), RealSpace(2)),
+        (pooled(scale), Box(-1, 1, dim=2)),
+        (pooled(scale), Segment([-1, 2], [3, 1])),
     ]
+
+
+def pooled(scale: Fraction) -> Graph:
+    """Two neurons, and the maximum of each with an input beside it."""
+    front, windows = layer([[1, 2], [-3, 1]], [1, -1], scale), [[0, 1], [1, 2], [2, 3]]
+    places = [Layer.of(Placement(own, 4)) for own in ([0, 2], [1, 3])]
+    steps: list[Any] = [(front, [0]), (places[0], [1]), (places[1], [0]), (Sum(), [2, 3])]
+    return Graph([*steps, (Maximum(windows, 4), [4])], 2)
 
 
 def partitions(scale: Fraction) -> dict[str, Callable[[], Any]]:
@@ -170,7 +184,8 @@ def partitions(scale: Fraction) -> dict[str, Callable[[], Any]]:
     found = dict[str, Callable[[], Any]]()
     for index, (network, domain) in enumerate(places(scale)):
         for engine in ENGINES:
-            if engine.refusal(Problem.of(network, domain)) is None:
+            problem = Problem.of(network, domain)
+            if engine.graph_refusal(problem) is None and engine.refusal(problem) is None:
                 name = (
                     f"{engine.name} on {type(domain).__name__} "
                     f"{index}{' subnormal' * (scale == TINY)}"

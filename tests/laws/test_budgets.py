@@ -27,6 +27,7 @@ from exact import partition as enumerate_regions
 from exact.check import Status
 from exact.geometry import budgets
 from exact.geometry.domains.base import Domain, FlatDomain
+from exact.networks.graphs.graph import Graph
 from exact.partition import ENGINES
 from exact.sources import tensors
 
@@ -110,6 +111,8 @@ LONG: dict[str, dict[str, Job]] = {
             GreatCircle([1, 0, 0, 0], [0, 1, 0, 0], radius_squared=1),
         ),
     },
+    "slice_graph": {"deep": (Graph.of(network(2, 60, 60, 60)), Box(-1, 1, dim=2))},
+    "slice_line": {"deep": (Graph.of(network(5, 700, 700, 700)), Segment([-1] * 5, [1] * 5))},
 }
 ALL_OR_NOTHING = ("small_circles", "sphere_subdivision")
 CASES = [(engine, name) for engine, jobs in LONG.items() for name in jobs]

@@ -25,6 +25,7 @@ from exact import (
     GreatSphere,
     HPolytope,
     InvalidInput,
+    Layer,
     Line,
     Network,
     NormBall,
@@ -32,11 +33,15 @@ from exact import (
     Plane,
     Ray,
     RealSpace,
+    ReLU,
     Segment,
     Sphere,
     partition,
 )
 from exact.geometry.domains.base import Domain
+from exact.networks.graphs.graph import Graph
+from exact.networks.graphs.maxima import Maximum
+from exact.networks.graphs.steps import Sum
 from exact.propagation.chart import chart
 from exact.regions.engine import Problem
 from exact.sources import tensors
@@ -65,6 +70,15 @@ def led_in(rows: Sequence[Sequence[int]], network: Network, skip: bool = False) 
     return Network((Block(front.layers, None, skip), *network.blocks))
 
 
+GRAPH = Graph(
+    [
+        (Layer.of([[2, 1], [-1, 3], [1, -2]], [1, -1, 0], ReLU()), [0]),
+        (Maximum([[0, 1], [1, 2], [0, 2]], 3), [1]),
+        (Sum(), [1, 2]),
+        (Layer.of([[1, -2, 1], [3, 1, -1]], ["1/2", -2], ReLU()), [3]),
+    ],
+    2,
+)
 MIXED = [[1, 1, 0], [0, 2, 1], [1, 0, -1]]
 JOBS: dict[str, tuple[Network, Domain]] = {
     "box": (PLANE, Box(-1, 2, dim=2)),
@@ -103,6 +117,10 @@ JOBS: dict[str, tuple[Network, Domain]] = {
         GreatSphere([1, 0, 2], [0, 1, 1], [1, 1, 0]),
     ),
     "three-sphere": (HYPER, Sphere(1)),
+    "graph in a plane": (GRAPH, Plane([0, 1], [1, 1], [0, 2], s=(-1, 2), t=(-2, 3))),
+    "graph on a segment": (GRAPH, Segment([-2, 1], [3, "1/2"])),
+    "graph on a ray": (GRAPH, Ray([0, 1], [1, -3])),
+    "graph on a line": (GRAPH, Line([1, 2], [2, -4])),
 }
 
 

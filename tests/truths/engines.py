@@ -20,7 +20,9 @@ DEEP = tensors.mlp([([[1, 2], [2, 1]], [0, 1]), ([[1, -1]], [1]), ([[1]], [0])])
 
 def takes(engine: str, network: Network, domain: Domain) -> bool:
     """Whether the engine does not refuse."""
-    return BY_NAME[engine].refusal(Problem(network, domain)) is None
+    problem = Problem(network, domain)
+    known = BY_NAME[engine]
+    return known.graph_refusal(problem) is None and known.refusal(problem) is None
 
 
 def in_space(dim: int, deep: bool = False) -> Network:

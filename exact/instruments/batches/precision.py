@@ -39,10 +39,10 @@ from exact.networks.activations import (
     SiLU,
 )
 from exact.networks.evaluation.batches import float_rows, nested_rows, require_device
+from exact.networks.graphs.steps import Sum, walk
 from exact.networks.layers import Layer, Operation
 from exact.networks.network import Network
 from exact.networks.norms import LayerNorm, Norm, RMSNorm
-from exact.networks.steps import Sum, walk
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -46,9 +46,9 @@ from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import ExactlensError, InvalidInput
 from exact.geometry.combinatorics.code_batches import Codes, Errors
 from exact.geometry.combinatorics.codes import SplineCode, widths_of
+from exact.networks.graphs.steps import Step, Sum, walk
 from exact.networks.layers import Layer, Operation, up_to
 from exact.networks.norms import Norm
-from exact.networks.steps import Step, Sum, walk
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
+from exact.networks.graphs.steps import Step, Sum, walk
 from exact.networks.layers import Layer, Operation
-from exact.networks.steps import Step, Sum, walk
 
 T = TypeVar("T")
 

@@ -28,9 +28,9 @@ from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.numbers import Rational, RationalArray, RationalMatrix
 from exact.networks.evaluation.code_blocks import CodeBlock, Level, blocks, pieces_of, through
+from exact.networks.graphs.steps import Sum
 from exact.networks.layers import Layer
 from exact.networks.network import Network
-from exact.networks.steps import Sum
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,9 +15,9 @@ from exact.arithmetic.numbers import Ball, Rational, RationalArray, ball_precisi
 from exact.arithmetic.surds import sign_of_surd
 from exact.errors import InvalidInput, Undecided
 from exact.networks.activations import Smooth
+from exact.networks.graphs.steps import Step, Sum, walk
 from exact.networks.layers import Layer, Operation, up_to
 from exact.networks.norms import Norm
-from exact.networks.steps import Step, Sum, walk
 
 _Pieces = list[tuple[Rational, Rational]]
 _ZERO, _ONE = Rational(0), Rational(1)

@@ -21,7 +21,8 @@ from exact.arithmetic.linear_algebra import matrix, rank
 from exact.arithmetic.nearest import in_range
 from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_float, rational
 from exact.arithmetic.surds import Surd
-from exact.errors import EngineDefect, InvalidInput, Unsupported, shown
+from exact.check import Verdict
+from exact.errors import EngineDefect, InvalidInput, Unsupported, certain, shown
 from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
@@ -35,7 +36,7 @@ from exact.geometry.polyhedra.faces import (
     face_corners,
     with_regions_reordered,
 )
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous, is_inside
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners, is_bounded, root_multiple
 from exact.propagation.charts import AffineChart
 from exact.regions.cells import Outcome
@@ -46,6 +47,7 @@ from exact.regions.polytopes import certificate
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.quantities.complexes import with_faces
 from exact.regions.polytopes.quantities.outputs import Classified, OutputRange
+from exact.regions.polytopes.quantities.slice_proofs import proved
 from exact.regions.polytopes.records import flat_cells, flat_parts
 from exact.regions.polytopes.walls.bounded_facets import bounds_of, edge_facets
 from exact.regions.polytopes.walls.facets import (
@@ -224,7 +226,23 @@ class FlatPartition(Classified, CodedPartition):
             *inner,
         ]
 
+    def facets_between(self, index: int) -> list[Facet]:
+        """As of all regions with codes. Where a code has symbols, the line is that wall of the
+        region whose other side is one of the neighbour: both lie in it, whatever else they share.
+        """
+        if not self.network.has_maxima:
+            return super().facets_between(index)
+        names, own, found = self.network.hinges, self._walls_around(index), list[Facet]()
+        for neighbour, flipped in self.adjacency.row(index):
+            others = {wall.opposite for wall in self._walls_around(neighbour)}
+            wall = certain(next((x for x in own if x in others), None), "neighbours share a wall")
+            flips = tuple(names[int(i)] for i in flipped)
+            found.append(Facet(flips, neighbour, wall.coefficients))
+        return sorted(found, key=lambda facet: facet.flipped[0])
+
     def halfspaces_of(self, index: int) -> list[Halfspace]:
+        if self.network.has_maxima:  # a symbol is no side of one halfspace
+            return list(self.walls_known(index))
         bits = [bool(bit) for bit in self.code_of(index).bits]
         return region_halfspaces(self.problem.network, self.flat, bits)
 
@@ -348,8 +366,20 @@ class FlatPartition(Classified, CodedPartition):
         if self.faces is not None:
             places = [self._vertex(int(i)) for i in self.faces.corners.row(index)]
             return [at.finite for at in places if at.is_finite], all(at.is_finite for at in places)
+        if self.network.has_maxima and self.is_bounded:
+            return corners(self._walls_around(index), self.flat.dim), True
         walls, dim = [Halfspace(facet.hyperplane) for facet in self.facets_of(index)], self.flat.dim
         return corners(walls, dim), self.is_bounded or is_bounded(walls, dim)
+
+    def check(self, *, maps: bool = True) -> Verdict:
+        """As of all partitions; that of a graph, of which there is no certificate, is proved anew
+        in integers: see :func:`exact.regions.polytopes.quantities.slice_proofs.proved`.
+        """
+        if self.network.is_chain:
+            return super().check(maps=maps)
+        corner_points = [self.corners_of(i)[0] for i in range(len(self))]
+        complete = self.outcome is Outcome.COMPLETE
+        return proved(self.network, self.flat, self.codes, corner_points, complete, self.digest)
 
     def _with_faces(self) -> Iterator[FlatCells]:
         return with_faces(self.problem)
@@ -416,7 +446,8 @@ class FlatPartition(Classified, CodedPartition):
         found = self.index_of(self.network.code(x)) if self._flat_domain.contains(point) else None
         if found is None:
             raise self._not_located(x)
-        if any(not h.is_constant and h.value(point) == 0 for h in self.halfspaces_of(found)):
+        bits = self.code_of(found).bits.tolist()
+        if not is_inside(region_walls(self.problem.network, self.flat, bits), point):
             raise InvalidInput(
                 "the point lies on a boundary", value=shown(x), remedy="move it off the boundary"
             )

@@ -16,7 +16,7 @@ from torch.nn import functional
 from exact import Domain, LayerNorm, Network, Norm, RationalMatrix, ReLU, RMSNorm, Unsupported
 from exact.arithmetic.numbers import nearest_float
 from exact.networks.activations import Identity
-from exact.networks.steps import Sum, walk
+from exact.networks.graphs.steps import Sum, walk
 from studies.methods.domains import Cloud
 from studies.methods.estimate import MethodEstimate
 from studies.methods.interface import method

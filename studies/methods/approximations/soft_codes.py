@@ -17,7 +17,7 @@ from scipy.special import expit
 from exact import Domain, Layer, Network, ReLU, Unsupported
 from exact.arithmetic.numbers import FloatArray
 from exact.networks.activations import Identity
-from exact.networks.steps import walk
+from exact.networks.graphs.steps import walk
 from studies.methods.domains import Cloud
 from studies.methods.estimate import MethodEstimate
 from studies.methods.interface import method

@@ -29,10 +29,10 @@ from exact.instruments.batches.hinges.hinge_rows import (
     floats_of,
 )
 from exact.instruments.batches.points import Rows
+from exact.networks.graphs.steps import Sum, walk
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import Sum, walk
 
 if TYPE_CHECKING:
     from torch import Tensor

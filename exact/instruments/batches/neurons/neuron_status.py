@@ -36,10 +36,10 @@ from exact.instruments.batches.neurons.status_behind_norms import (
 from exact.instruments.batches.neurons.statuses import NeuronStatus, Status
 from exact.instruments.batches.points import Rows, read_rows
 from exact.networks.activations import Activation
+from exact.networks.graphs.steps import Sum, walk
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import Sum, walk
 from exact.partition import partition
 from exact.propagation.enclosures import PointWalk, stages
 from exact.regions.cells import Outcome

@@ -20,9 +20,9 @@ from exact.errors import InvalidInput
 from exact.geometry.combinatorics.tables import Columns, Tabular, frame, write_parquet
 from exact.instruments.batches.points import read_rows, require_hinges
 from exact.networks.activations import Smooth
+from exact.networks.graphs.steps import walk
 from exact.networks.layers import Layer
 from exact.networks.network import Network
-from exact.networks.steps import walk
 
 _TINY = 2.0**-500  # the gate of a smaller z differs from 1/2 by less than that
 

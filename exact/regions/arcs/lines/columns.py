@@ -11,10 +11,10 @@ from exact.arithmetic.enclosures.affine_maps import Affine, row_norms
 from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT_SCALED, U, inflation
 from exact.arithmetic.numbers import RationalMatrix, nearest_float
+from exact.networks.graphs.steps import Sum
 from exact.networks.layers import Layer, norms_in, passes_a_norm_by
 from exact.networks.network import Network
 from exact.networks.norms import Norm
-from exact.networks.steps import Sum
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -35,6 +35,7 @@ class BruteForce(Engine):
     """Exhaustive enumeration for small networks; the reference for every other engine."""
 
     name = "brute_force"
+    cuts_graphs = True
 
     def refusal(self, problem: Problem) -> Refusal | None:
         network, reason = problem.network, flat_refusal(problem)

@@ -31,9 +31,9 @@ from exact.arithmetic.numbers import (
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.geometry.polyhedra.programmes.boxes import Bounds
+from exact.networks.graphs.steps import Sum
 from exact.networks.layers import Layer
 from exact.networks.network import Network
-from exact.networks.steps import Sum
 from exact.propagation.enclosures import Bends
 
 _UP = 1 + 2.0**-30  # above the rounding of bounds, which are sums of at most 2^20 terms

@@ -154,6 +154,7 @@ class LPTree(Engine):
     """Depth-first LP tree; complete unless the budget ends first."""
 
     name = "lp_tree"
+    cuts_graphs = True
 
     def refusal(self, problem: Problem) -> Refusal | None:
         return flat_refusal(problem)

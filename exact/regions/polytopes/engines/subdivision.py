@@ -112,7 +112,8 @@ def _cut_by_hinges(job: Job) -> FlatCells:
 @makes_complexes
 def _complex_of(problem: Problem) -> FlatCells | None:
     """The cells of a flat domain with all their faces; None where there are no faces to keep."""
-    if flat_refusal(problem) is not None or not 1 <= problem.flat.dim <= MAX_DIM:
+    is_chain = problem.network.is_chain
+    if flat_refusal(problem) is not None or not (is_chain and 1 <= problem.flat.dim <= MAX_DIM):
         return None
     return Subdivision().run(Job(problem))
 

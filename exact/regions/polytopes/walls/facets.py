@@ -30,6 +30,8 @@ from exact.geometry.polyhedra.constructions import along, facet_hit, first_hit
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, is_inside, sides_of
 from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.networks.evaluation.points import layer_bits
+from exact.networks.graphs.maxima import Maximum
+from exact.networks.graphs.stops import begin as begin_stops
 from exact.networks.network import Network
 from exact.propagation.cursor import advance, begin, halfspaces_along
 
@@ -56,11 +58,29 @@ def region_halfspaces(network: Network, flat: Flat, bits: Sequence[bool]) -> lis
 
 
 def region_walls(network: Network, flat: Flat, bits: Sequence[bool]) -> tuple[Halfspace, ...]:
-    """The distinct halfspaces that contain the region: of the domain, then of the hinges. Facets
-    are among them.
+    """The distinct halfspaces that contain the region: of the domain, then of the hinges and of
+    what wins in windows. Facets are among them.
     """
+    if network.has_maxima:
+        return tuple(dict.fromkeys([*flat.walls, *_symbol_walls(network, flat, bits)]))
     inside = sides_of(region_halfspaces(network, flat, bits), bits)
     return tuple(dict.fromkeys([*flat.walls, *inside]))
+
+
+def _symbol_walls(network: Network, flat: Flat, bits: Sequence[bool]) -> Iterator[Halfspace]:
+    """The halfspaces of hinges, and those where a window's winner is above another function."""
+    stop = begin_stops(network.steps, flat.state(), [*[Rational(0)] * flat.dim, Rational(1)])
+    code, at = np.array(bits, dtype=bool), 0
+    while stop.does is not None:
+        own, rows = code[at : at + stop.does.bits], stop.rows()
+        if isinstance(stop.does, Maximum):
+            sides = [Halfspace.of(gap) for gap in stop.does.margins(rows, own)]
+        else:
+            bends = stop.does.activation.breakpoints
+            every = [Halfspace.of([*row[:-1], row[-1] - t]) for row in rows for t in bends]
+            sides = sides_of(every, own.tolist())
+        yield from (side for side in sides if not side.is_constant)
+        stop, at = stop.advance(own), at + stop.does.bits
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def sequence(steps: Iterable[tuple[Any, Sequence[int]]]) -> tuple[Step, ...]:
     Raises InvalidInput where a step reads a value that is not there yet, or not as many as it
     takes: a sum takes any number, a norm or a layer one.
 
-    >>> from exact.networks.steps import Sum
+    >>> from exact.networks.graphs.steps import Sum
     >>> from exact import Layer
     >>> [step.forgets for step in sequence([(Layer.of([[2]]), [0]), (Sum(), [0, 1])])]
     [(), (0, 1)]
@@ -76,7 +76,7 @@ def walk(steps: Sequence[Step], start: T, apply: Callable[..., T]) -> T:
     `apply(does, *values)` is asked once for every step, in order; values that no later step reads
     are let go.
 
-    >>> from exact.networks.steps import Sum, sequence
+    >>> from exact.networks.graphs.steps import Sum, sequence
     >>> from exact import Layer
     >>> double = Layer.of([[2]])
     >>> graph = sequence([(double, [0]), (double, [1]), (Sum(), [0, 1, 2])])
