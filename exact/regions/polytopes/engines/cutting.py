@@ -19,6 +19,7 @@ from exact.geometry.polyhedra.faces import Located
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.kernels import splitting
 from exact.kernels.splitting import Cells, Faces, Layer, Planes, Vertices
+from exact.propagation.bounds import arrangement_bound
 from exact.propagation.enclosures import PointWalk
 from exact.propagation.region_maps import MapWalk
 from exact.regions.engine import Job
@@ -220,13 +221,18 @@ class Cutter:
         """
         assert self._layer is not None
         hinges, whole = len(self._layer.head), True
-        if job.most is None and job.progress is None:
+        if job.progress is None and self._is_within(job.most, hinges):
             self._cut_all(hinges)
             return True
         for hinge in range(hinges):
             self._cut_all(hinge + 1)
             whole &= self._within(job)
         return whole
+
+    def _is_within(self, most: int | None, hinges: int) -> bool:
+        """Whether so many hinges cannot cut the cells into more than are wanted."""
+        count = int(self._c.n[splitting.CELLS])
+        return most is None or count * arrangement_bound(hinges, self._dim) <= most
 
     def _within(self, job: Job) -> bool:
         """Drop cells beyond the budget; those kept are cut to the end, so that what is returned are
