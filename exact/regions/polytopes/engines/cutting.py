@@ -216,23 +216,17 @@ class Cutter:
         self._c.n[splitting.KNOWN] = self._c.n[splitting.NEURON] = 0
 
     def cut(self, job: Job) -> bool:
-        """Cut by every hinge of the layer; False when the number of regions asked for made it drop
-        cells.
-        """
+        """Cut by every hinge of the layer; False when cells beyond those asked for are lost."""
         assert self._layer is not None
         hinges, whole = len(self._layer.head), True
-        if job.progress is None and self._is_within(job.most, hinges):
+        most = int(self._c.n[splitting.CELLS]) * arrangement_bound(hinges, self._dim)
+        if job.progress is None and (job.most is None or most <= job.most):
             self._cut_all(hinges)
             return True
         for hinge in range(hinges):
             self._cut_all(hinge + 1)
             whole &= self._within(job)
         return whole
-
-    def _is_within(self, most: int | None, hinges: int) -> bool:
-        """Whether so many hinges cannot cut the cells into more than are wanted."""
-        count = int(self._c.n[splitting.CELLS])
-        return most is None or count * arrangement_bound(hinges, self._dim) <= most
 
     def _within(self, job: Job) -> bool:
         """Drop cells beyond the budget; those kept are cut to the end, so that what is returned are
