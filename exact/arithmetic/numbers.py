@@ -183,7 +183,8 @@ def _nearest_tiny(numerator: int, denominator: int) -> float:
 
 def nearest_floats(values: Iterable[fmpq]) -> FloatArray:
     """Return the nearest float64 of each value."""
-    rounded: FloatArray = np.array([nearest_float(value) for value in values], dtype=np.float64)
+    nearest = [nearest_quotient(int(value.p), int(value.q)) for value in values]
+    rounded: FloatArray = np.array(nearest, dtype=np.float64)
     return rounded
 
 
