@@ -11,7 +11,7 @@ from math import inf
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.errors import InvalidInput, TooLarge, Unsupported
-from exact.geometry.budgets import Budget, readable_bytes, readable_count
+from exact.geometry.budgets import LITTLE, Budget, readable_bytes, readable_count
 from exact.geometry.domains.base import CurveDomain, Domain, FlatDomain
 from exact.geometry.domains.round import NormBall
 from exact.networks.network import Network
@@ -77,7 +77,6 @@ VIEWS: Mapping[type[Cells | Domain], type[Partition]] = {
 """What users hold of each kind of cells, and of the flat cells of a norm's ball."""
 
 DEFAULT_LIMIT = 10**10
-_LITTLE = 2**22  # bytes
 
 
 @in_ieee_floats
@@ -240,7 +239,7 @@ def _require_room(job: Job, engine: Engine) -> None:
         return
     bytes_each = engine.bytes_per_region(job.problem)
     bound = arrangement_bound(engine.first_hinges(job.problem), job.problem.flat.dim)
-    if job.budget.bytes is None and bound <= limit and bound * bytes_each <= _LITTLE:
+    if job.budget.bytes is None and bound <= limit and bound * bytes_each <= LITTLE:
         return  # wherever Python runs there is room, without asking
     most_bytes = job.watch.most_bytes
     most = min(most_bytes / bytes_each if bytes_each else inf, limit)

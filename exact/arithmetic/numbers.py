@@ -169,26 +169,36 @@ def nearest_float(value: fmpq) -> float:
     """Return the float64 nearest to `value`; beyond the largest float64, an infinity of its
     sign.
     """
+    return nearest_quotient(int(value.p), int(value.q))
+
+
+def nearest_quotient(numerator: int, denominator: int) -> float:
+    """Return the float64 nearest to `numerator / denominator`, the latter positive, as
+    :func:`nearest_float` does.
+    """
     try:
-        quotient = int(value.p) / int(value.q)
+        quotient = numerator / denominator
     except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
-    return quotient if abs(quotient) > _LEAST_NORMAL or value == 0 else _nearest_tiny(value)
+        return float("inf") if numerator > 0 else float("-inf")
+    if not numerator or abs(quotient) > _LEAST_NORMAL:
+        return quotient
+    return _nearest_tiny(numerator, denominator)
 
 
-def _nearest_tiny(value: fmpq) -> float:
+def _nearest_tiny(numerator: int, denominator: int) -> float:
     """The nearest float64 below the normal ones from its bits, which no mode of the processor
     flushes; ties to even.
     """
-    units, rest = divmod(abs(int(value.p)) * _UNITS, int(value.q))
-    units += 2 * rest > int(value.q) or (2 * rest == int(value.q) and units % 2 == 1)
-    nearest: float = struct.unpack("<d", struct.pack("<Q", units | (value < 0) << 63))[0]
+    units, rest = divmod(abs(numerator) * _UNITS, denominator)
+    units += 2 * rest > denominator or (2 * rest == denominator and units % 2 == 1)
+    nearest: float = struct.unpack("<d", struct.pack("<Q", units | (numerator < 0) << 63))[0]
     return nearest
 
 
 def nearest_floats(values: Iterable[fmpq]) -> FloatArray:
     """Return the nearest float64 of each value."""
-    rounded: FloatArray = np.array([nearest_float(value) for value in values], dtype=np.float64)
+    nearest = [nearest_quotient(int(value.p), int(value.q)) for value in values]
+    rounded: FloatArray = np.array(nearest, dtype=np.float64)
     return rounded
 
 

@@ -25,10 +25,13 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 
 SHARE = 0.5
+LITTLE = 2**22  # bytes that there is room for wherever Python runs
 _LOOK = 0.02  # seconds between two looks at the memory
-_WAKE = 0.05  # seconds between two looks of the thread that rings the alarm
+_WAKE = 0.05  # seconds between two looks of the thread that rings the alarms
+_IDLE = 5  # looks in vain after which it ends
 # seconds, and the part of a budget of seconds, that may be spent on putting results in order
 _ROOM, _PART = (0.2, 0.05)
+RINGS = "exact alarms"  # the name of that thread
 Alarm = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -82,7 +85,7 @@ class Watch:
 
     `is_up` is what Python loops ask. `alarm` is an array of one integer for compiled loops that run
     without the interpreter's lock: it turns from 0 to 1 when time or memory is up, set by a thread
-    that lives until :meth:`close`, or until nobody holds the watch any more.
+    that serves all watches, this one until :meth:`close`, or until nobody holds it any more.
     """
 
     def __init__(self, seconds: float | None = None, most_bytes: float | None = None) -> None:
@@ -91,13 +94,13 @@ class Watch:
         self._seconds, self._started = seconds, time.monotonic()
         self._deadline = inf if seconds is None else self._started + seconds
         self._base, self._given = resident_bytes(), most_bytes
-        self._next_look, self._closed = 0.0, threading.Event()
-        self._thread: threading.Thread | None = None
+        self._next_look, self._is_heard = 0.0, False
 
     @cached_property
     def most_bytes(self) -> float:
         """How many bytes the process may grow by: those that were given, or half of what is
-        available when this is first asked; small jobs never ask.
+        available when this is first asked; small jobs never ask, since asking takes long beside
+        them.
         """
         return _share() if self._given is None else self._given
 
@@ -130,23 +133,22 @@ class Watch:
 
     def has_room(self, more: int) -> bool:
         """Whether so many bytes more fit; the watch is up from then on when they do not."""
-        if not self._flag[0] and resident_bytes() - self._base + more >= self.most_bytes:
+        if not self._flag[0] and self._is_full(more):
             self._stop(self._memory())
         return not self._flag[0]
 
     @property
     def alarm(self) -> Alarm:
-        """The flag for compiled loops; the first request starts the thread that sets it."""
-        if self._thread is None and min(self._deadline, self.most_bytes) < inf:
-            self._thread = threading.Thread(
-                target=_ring, args=(weakref.ref(self), self._closed), daemon=True
-            )
-            self._thread.start()
+        """The flag for compiled loops, looked after from the first request on."""
+        if not self._is_heard and (self._deadline < inf or self._given != inf):
+            self._is_heard = True
+            _BELL.add(self, self._deadline < inf)
         return self._flag
 
     def close(self) -> None:
-        """End the thread."""
-        self._closed.set()
+        """Look after the flag no longer."""
+        if self._is_heard:
+            _BELL.remove(self)
 
     def grace(self) -> float:
         """Until when, on the monotonic clock, results may be put in order that are worth nothing as
@@ -164,8 +166,12 @@ class Watch:
             self._stop(f"the {self._seconds:g} seconds are used up: give more of them to go on")
         elif now >= self._next_look:
             self._next_look = now + _LOOK
-            if resident_bytes() - self._base >= self.most_bytes:
+            if self._is_full(0):
                 self._stop(self._memory())
+
+    def _is_full(self, more: int) -> bool:
+        grown = resident_bytes() - self._base + more
+        return not (self._given is None and grown < LITTLE) and grown >= self.most_bytes
 
     def _memory(self) -> str:
         whose = "half of what was available" if self._given is None else "the budget"
@@ -180,15 +186,66 @@ class Watch:
         self._flag[0] = 1
 
 
-def _ring(watch: weakref.ref[Watch], closed: threading.Event) -> None:
-    """Look at the clock and the memory until the alarm has rung, or the watch is closed or held by
-    nobody any more.
+class _Bell:
+    """The thread that rings the alarms of all watches. It outlives the last one for a moment: to
+    start a thread takes longer than many a job.
     """
-    pause: float | None = 0.0
-    while pause is not None and not closed.wait(pause):
-        held = watch()
-        pause = None if held is None else held.until_next_look()
-        del held
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget everything, as a process that was forked has to: it has no such thread."""
+        self._lock, self._sooner = threading.Lock(), threading.Event()
+        self._watches = set[weakref.ref[Watch]]()
+        self._is_running = False
+
+    def add(self, watch: Watch, is_timed: bool) -> None:
+        """Ring for a watch; where it has a deadline, that may come before the next look."""
+        with self._lock:
+            self._watches.add(weakref.ref(watch))
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(target=self._ring, name=RINGS, daemon=True).start()
+        if is_timed:
+            self._sooner.set()
+
+    def remove(self, watch: Watch) -> None:
+        """Ring for a watch no longer."""
+        with self._lock:
+            self._watches.discard(weakref.ref(watch))
+
+    def _ring(self) -> None:
+        """Look at the clock and the memory of all watches until there were none for a while."""
+        idle = 0
+        while idle < _IDLE:
+            self._sooner.clear()
+            self._sooner.wait(self._look())
+            with self._lock:
+                idle = 0 if self._watches else idle + 1
+                self._is_running = idle < _IDLE
+
+    def _look(self) -> float:
+        """Look once, drop those that have rung and those that nobody holds; seconds until the next
+        look.
+        """
+        with self._lock:
+            asked, pause = list(self._watches), _WAKE
+        for known in asked:
+            held = known()
+            until = None if held is None else held.until_next_look()
+            del held
+            if until is None:
+                with self._lock:
+                    self._watches.discard(known)
+            else:
+                pause = min(pause, until)
+        return pause
+
+
+_BELL = _Bell()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_BELL.begin)
 
 
 def _share() -> float:

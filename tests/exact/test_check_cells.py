@@ -250,6 +250,24 @@ def test_walls_that_floats_do_not_tell_apart() -> None:
     assert verdict(records_of(certificates.of(found))).status is Status.COMPLETE
 
 
+@pytest.mark.parametrize("low", [0, 1])
+def test_sides_of_a_box_that_floats_do_not_tell_apart(low: int) -> None:
+    """A box so thin that floats put every vertex on both of its long sides: none lies on both."""
+    thin = Box([low, -1], [low + Fraction(1, 2**1080), 1])
+    found = partition(flat_jobs.DEEP, thin, engine="subdivision")
+    assert isinstance(found, FlatPartition) and len(found) > 1
+    faces = found.engine_faces
+    assert faces is not None and (enclosed := faces.enclosed()) is not None
+    assert set(enclosed[0][:, 0].tolist()) == {float(low)}
+    records = records_of(certificates.of(found))
+    assert verdict(records).status is Status.COMPLETE
+    walls, hinges = found.flat.walls, found.network.hinge_count
+    long = {hinges + k for k, wall in enumerate(walls) if not wall.coefficients[1]}
+    named = [long.intersection(on) for record in records[1:] for on in record["new"]]
+    assert len(long) == 2 and set().union(*named) == long
+    assert max(map(len, named)) == 1
+
+
 def test_half_of_a_domain() -> None:
     """Cells on one side of a hinge, which is passed off as the edge of the domain."""
     cut = tensors.mlp([([[1, 0]], [0]), ([[1]], [0])])

@@ -23,7 +23,9 @@ from exact import (
     Undecided,
     partition,
 )
+from exact.arithmetic.numbers import Rational
 from exact.instruments.output_sets import reached
+from exact.instruments.output_sets.reaching import outside
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import exact_output, q, value
@@ -63,7 +65,7 @@ def test_the_top_of_a_hat(engine: str) -> None:
     above = reached(found, [[1, 0, Fraction(-(10**30) - 1, 10**30)]])
     assert (above.point, above.region, above.nowhere) == (None, None, True)
     # floats cannot tell 1 + 10^-30 from 1
-    assert above.decisions["filter"] == (2 if engine == "subdivision" else 0)
+    assert above.decisions["filter"] == (2 if engine in ("subdivision", "skeleton") else 0)
     proved(above)
     assert reached(found, [[1, 0, -1], [0, 1, -2]]).nowhere
     assert reached(found, [[-1, 0, 0], [0, 1, -4]]).point == (4,)
@@ -101,6 +103,21 @@ def test_random_networks_against_their_vertices(seed: int) -> None:
     beyond = reached(found, [[1, -best - Fraction(1, 10**20)]])
     assert beyond.nowhere
     proved(beyond)
+
+
+def test_vertices_settle_the_same_regions_whether_the_engine_keeps_faces_or_not() -> None:
+    """Of engines without any, no region is settled by vertices."""
+    generator = np.random.default_rng(5)
+    shapes = [(6, 3), (6,), (4, 6), (4,), (1, 4)]
+    first, b, second, c, last = (generator.normal(size=shape) for shape in shapes)
+    network = tensors.mlp([(first, b), (second, c), (last, None)])
+    settled = {
+        engine: outside(made(network, Box(-1, 1, dim=3), engine), [[Rational(1), Rational(1, 5)]])
+        for engine in ("subdivision", "skeleton", "lp_tree")
+    }
+    assert 10 < settled["subdivision"].sum() < len(settled["subdivision"])
+    assert settled["skeleton"].tolist() == settled["subdivision"].tolist()
+    assert not settled["lp_tree"].any()
 
 
 def test_a_point_and_an_early_stop() -> None:

@@ -101,9 +101,9 @@ def reached(
     regions count: every set here is closed. Regions are tried in their order until one has a point,
     or `seconds` are used up. Raises InvalidInput for rows that do not fit the outputs and
     NotPiecewiseLinear for smooth activations. Cost: where the engine keeps the faces of a bounded
-    domain, one float64 pass over the vertices with proved error bounds, which settles the regions
-    at whose vertices one row is negative throughout; for each other region one exact propagation
-    and LP.
+    domain, or cuts them when asked (`skeleton`), one float64 pass over the vertices with proved
+    error bounds, which settles the regions at whose vertices one row is negative throughout; for
+    each other region one exact propagation and LP.
 
     >>> from exact import Box, partition
     >>> from exact.sources import tensors

@@ -19,6 +19,7 @@ from exact.geometry.polyhedra.faces import Located
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.kernels import splitting
 from exact.kernels.splitting import Cells, Faces, Layer, Planes, Vertices
+from exact.propagation.bounds import arrangement_bound
 from exact.propagation.enclosures import PointWalk
 from exact.propagation.region_maps import MapWalk
 from exact.regions.engine import Job
@@ -215,12 +216,11 @@ class Cutter:
         self._c.n[splitting.KNOWN] = self._c.n[splitting.NEURON] = 0
 
     def cut(self, job: Job) -> bool:
-        """Cut by every hinge of the layer; False when the number of regions asked for made it drop
-        cells.
-        """
+        """Cut by every hinge of the layer; False when cells beyond those asked for are lost."""
         assert self._layer is not None
         hinges, whole = len(self._layer.head), True
-        if job.most is None and job.progress is None:
+        most = int(self._c.n[splitting.CELLS]) * arrangement_bound(hinges, self._dim)
+        if job.progress is None and (job.most is None or most <= job.most):
             self._cut_all(hinges)
             return True
         for hinge in range(hinges):

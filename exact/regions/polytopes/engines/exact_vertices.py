@@ -21,7 +21,7 @@ from exact.arithmetic.numbers import (
     FloatArray,
     Rational,
     RationalArray,
-    nearest_floats,
+    nearest_quotient,
     rounding_error,
 )
 from exact.errors import EngineDefect, certain
@@ -101,8 +101,9 @@ class ExactVertices:
     def hinge_form(self, layer: int, code: ByteArray, bit0: int, hinge: int) -> Form:
         """The integer form of a hinge of `layer` on the region with this code in front of it."""
         cursor = self._cursor(layer, np.unpackbits(code, count=bit0).astype(bool).tolist())
-        bends = cursor.current.activation.breakpoints
-        row = cursor.current.pre_activation(hinge // len(bends), cursor.inner, cursor.one)
+        here = cursor.current
+        bends = here.activation.breakpoints
+        row = here.pre_activation(hinge // len(bends), cursor.inner, cursor.one)
         return Halfspace.of([*row[:-1], row[-1] - bends[hinge % len(bends)]]).coefficients, 0
 
     def _cursor(self, layer: int, bits: list[bool]) -> Cursor:
@@ -181,7 +182,7 @@ class ExactVertices:
 
 
 def _nearest(numerators: tuple[int, ...], denominator: int) -> tuple[FloatArray, FloatArray]:
-    floats = nearest_floats([Rational(x, denominator) for x in numerators])
+    floats = np.array([nearest_quotient(x, denominator) for x in numerators], np.float64)
     return floats, np.where(np.array(numerators) == 0, 0.0, rounding_error(floats))
 
 
