@@ -199,3 +199,109 @@ def test_class_sets_need_all_regions() -> None:
     some = partition(NET, Box(-1, 1, dim=3), engine="lp_tree", budget=Budget(3))
     with pytest.raises(InvalidInput, match="ended early"):
         decision.class_sets(some)
+
+
+# ---- where floats do not tell
+
+BELOW = 0.9999999999999999
+BUNDLE = mlp([([[-1.0, 1.0], [-BELOW, 1.0], [-1.0, BELOW]], [0.1] * 3), ([[1] * 3], [0])])
+UNPLACED: dict[str, tuple[object, Box]] = {
+    "bundle": (BUNDLE, Box(-1, 1, dim=2)),
+    "steep": (mlp([([[1e15, 1]], [1e15]), ([[1]], [0])]), Box(-1, 1, dim=2)),
+    "steep, 3": (mlp([([[1e15, 1, 0]], [1e15]), ([[1]], [0])]), Box(-1, 1, dim=3)),
+}
+unplaced = pytest.mark.parametrize("name", UNPLACED)
+
+
+def near(exact: Fraction, value: float, bound: float) -> bool:
+    return abs(exact - Fraction(value)) <= Fraction(bound)
+
+
+@unplaced
+def test_perimeters_and_boxes_where_floats_place_no_vertex(name: str) -> None:
+    """Hyperplanes so nearly parallel that floats do not find where they meet."""
+    result = cut(*UNPLACED[name])
+    assert result.engine_faces is not None
+    located = result.engine_faces.located()
+    assert located is not None and np.isinf(located.slack).any()
+    for region in result.regions:
+        i, total = region.index, sum(map(float, region.facet_measures))
+        doubt = result.perimeters_bound[i] + 2.0**-50 * total
+        assert abs(result.perimeters_float[i] - total) <= doubt <= 2.0**-12 * total
+        bound = result.bounding_boxes_bound[i]
+        assert bound < 2.0**-40
+        for own, sides in zip(region.bounding_box, result.bounding_boxes_float[i], strict=True):
+            assert all(near(x, y, bound) for x, y in zip(own, sides.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["bundle", "steep"])
+def test_outlines_where_floats_place_no_vertex(name: str) -> None:
+    result = cut(*UNPLACED[name])
+    points, starts = result.outlines_float
+    for region in result.regions:
+        own = points[starts[region.index] : starts[region.index + 1]].tolist()
+        left = [[*map(float, vertex)] for vertex in region.vertices]
+        for corner in own:
+            k = min(range(len(left)), key=lambda i: np.abs(np.subtract(left[i], corner)).max())
+            assert left.pop(k) == pytest.approx(corner, rel=0, abs=1e-13)
+        assert not left
+
+
+def test_the_box_of_a_point_has_no_sides() -> None:
+    """A point has no parameters: bulk and single boxes agree, and a table has no column of it."""
+    point = cut(mlp([([[1, 0]], [0]), ([[1]], [0])]), Box(0, 0, dim=2))
+    assert point.bounding_boxes_float.shape == (1, 0, 2) and point.bounding_boxes_bound == [0.0]
+    assert point.regions[0].bounding_box == ()
+    assert not [name for name in point.to_pandas() if name.startswith("bounding_boxes_float")]
+
+
+def test_ranges_beyond_the_floats_are_not_taken_for_exact() -> None:
+    """A finite end beyond the largest float is an infinity with bound inf, and is found exactly."""
+    large = mlp([([[1e200]], [0]), ([[1e200], [-1e200]], [0, 0])])
+    result = cut(large, Box(1, 2, dim=1))
+    assert result.output_ranges_float.tolist() == [[[inf, inf], [-inf, -inf]]]
+    assert result.output_ranges_bound.tolist() == [[inf, inf]]
+    for k, sign in enumerate((1, -1)):
+        ends = sorted(sign * x * Fraction(1e200) ** 2 for x in (1, 2))
+        found = result.output_range(k)
+        assert [found.least, found.greatest] == ends
+    deep = mlp([([[1]], [0]), ([[-(10**450)]], [-46 * 10**449])])
+    fall = cut(deep, RealSpace(1))
+    assert fall.output_ranges_float.tolist() == [[[-inf, -inf]]] * 2
+    assert fall.output_ranges_bound.tolist() == [[inf]] * 2
+    assert fall.output_range(0).least is None
+    assert fall.output_range(0).greatest == -46 * 10**449
+    slope = cut(mlp([([[1]], [0]), ([[1]], [0])]), RealSpace(1))
+    assert slope.output_ranges_float[1].tolist() == [[0.0, inf]]
+    assert slope.output_ranges_bound.max() < 2.0**-50
+
+
+TINY = Fraction(1, 2**1074)
+SMALL: dict[str, list[Fraction]] = {
+    "subnormals": [Fraction(7, 4) * TINY, Fraction(5, 4) * TINY],
+    "areas below the floats": [Fraction(1, 2**600), Fraction(1, 2**601)],
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_bounds_of_tiny_boxes_hold_what_underflows(name: str) -> None:
+    sides = SMALL[name]
+    result = cut(mlp([([[1, 1]], [0]), ([[1]], [0])]), Box(0, sides))
+    (region,) = result.regions
+    assert near(2 * sum(sides, Fraction(0)), result.perimeters_float[0], result.perimeters_bound[0])
+    assert near(region.volume, result.volumes_float[0], result.volumes_bound[0])
+    margin = region.margin
+    assert margin is not None and margin.is_rational
+    exact = Fraction(int(margin.a.p), int(margin.a.q))
+    assert near(exact, result.margins_float[0], result.margins_bound[0])
+
+
+def test_facets_beyond_the_floats_are_not_taken_for_unbounded() -> None:
+    """The bounds of infinities that stand for finite measures are infinite."""
+    result = cut(mlp([([[1, 0, 0]], [0]), ([[1]], [0])]), Box(-(10**200), 10**200, dim=3))
+    assert result.facet_measures_float.tolist() == result.facet_measures_bound.tolist() == [inf]
+    assert result.perimeters_bound.tolist() == [inf, inf]
+    long = cut(mlp([([[1, 1]], [0]), ([[1]], [0])]), Box([1, -1], [10**400, 1]))
+    assert long.perimeters_float.tolist() == long.perimeters_bound.tolist() == [inf]
+    assert long.bounding_boxes_float.tolist() == [[[1.0, inf], [-1.0, 1.0]]]
+    assert long.bounding_boxes_bound.tolist() == [inf]

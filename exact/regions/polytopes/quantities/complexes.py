@@ -95,13 +95,20 @@ class LocatedComplex:
                 at = None if own is None else own.located()
         if own is None or own.dim == 0:
             return None
-        return cls(with_regions_reordered(own, order), at or _located(own))
+        return cls(with_regions_reordered(own, order), _located(own, at))
 
 
-def _located(faces: FaceComplex) -> Located:
-    """Vertices as the floats nearest to the exact ones, one by one."""
-    points = [faces.vertex(i) for i in range(faces.vertex_count)]
-    found = np.array([nearest_floats(affine(point.finite)) for point in points])
-    found = found.reshape(len(points), faces.dim)
-    slack = rounding_error(found).max(axis=1, initial=0.0) * faces.dim
-    return Located(found, slack, np.array([not point.is_finite for point in points], bool))
+def _located(faces: FaceComplex, known: Located | None) -> Located:
+    """Vertices as floats: those that are not known, or not placed by the bounds on their errors,
+    as the floats nearest to the exact ones, one by one.
+    """
+    count = faces.vertex_count
+    points, slack, far = known or Located(
+        np.zeros((count, faces.dim)), np.full(count, np.inf), np.zeros(count, bool)
+    )
+    points, slack, far = points.copy(), slack.copy(), far.copy()
+    for i in np.flatnonzero(~far & ~np.isfinite(slack)).tolist():
+        vertex = faces.vertex(i)
+        points[i], far[i] = nearest_floats(affine(vertex.finite)), not vertex.is_finite
+        slack[i] = rounding_error(points[i]).max() * faces.dim
+    return Located(points, slack, far)

@@ -15,14 +15,8 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
-from exact.arithmetic.enclosures.roundoff import LEAST, U, inflation
-from exact.arithmetic.numbers import (
-    FloatArray,
-    Rational,
-    nearest_float,
-    nearest_floats,
-    rounding_error,
-)
+from exact.arithmetic.enclosures.roundoff import LEAST, LEAST_ROOT, U, inflation
+from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rounding_error
 from exact.arithmetic.surds import Surd
 from exact.errors import InvalidInput
 from exact.geometry.polyhedra.faces import Located, cells_of_facets
@@ -209,12 +203,12 @@ class Measured(Owner):
             weak &= ~np.isinf(found) | ~np.isfinite(bounds)
         for k in np.flatnonzero(weak).tolist():
             found[k] = self._exact_facet(*pairs[k].tolist())
-            bounds[k] = rounding_error(found[k : k + 1])[0] if found[k] < inf else 0.0
+            bounds[k] = rounding_error(found[k : k + 1])[0]
         return found, bounds
 
     def _exact_facet(self, a: int, b: int) -> float:
-        """The measure of the facet between two regions as the nearest float; inf if it is
-        unbounded.
+        """The measure of the facet between two regions, one of them bounded, as the nearest
+        float.
         """
         i = next((i for i in (a, b) if self.is_bounded_region[i]), None)
         if i is None:
@@ -257,8 +251,7 @@ class Measured(Owner):
             sizes, errors, _ = _lengths(self._measured_faces[0])
             rows = self._complex.faces.boundary[self._complex.faces.dim]
             sums, slack = (
-                np.add.reduceat(np.where(np.isfinite(x), x, 0.0)[rows.members], rows.starts[:-1])
-                for x in (sizes, errors)
+                np.add.reduceat(x[rows.members], rows.starts[:-1]) for x in (sizes, errors)
             )
             slack = (slack + np.diff(rows.starts) * U * sums) * _UP
             clear = bounded & (slack <= _USEFUL * sums) & np.isfinite(slack)
@@ -267,7 +260,8 @@ class Measured(Owner):
         for i in np.flatnonzero(weak).tolist():
             solid = self.solid(i)
             parts = [float(solid.facet_measure(k)) for k in range(len(solid.walls))]
-            found[i], bounds[i] = sum(parts), (len(parts) + 1) * 2 * U * sum(parts) * _UP
+            found[i], rounded = sum(parts), rounding_error(np.array(parts)).sum()
+            bounds[i] = (rounded + len(parts) * U * found[i]) * _UP
         for i in np.flatnonzero(~bounded).tolist():
             if self.flat.dim == 1 or not (self.degrees[i] or self.facets_of(i)):
                 found[i] = len(self.facets_of(i))
@@ -294,7 +288,8 @@ class Measured(Owner):
         found, bounds = np.zeros((count, dim, 2)), np.zeros(count)
         if self._complex is None:
             for i in range(count):
-                found[i] = [[nearest_float(x) for x in side] for side in self._exact_box(i)]
+                sides = self._exact_box(i)
+                found[i] = nearest_floats(x for side in sides for x in side).reshape(dim, 2)
                 bounds[i] = rounding_error(found[i]).max(initial=0.0)
             return found, bounds
         faces, (points, slack, far) = self._complex.faces, self._complex.at
@@ -313,7 +308,8 @@ class Measured(Owner):
     def bounding_boxes_float(self) -> FloatArray:
         """The smallest boxes around all regions (R x d x 2): in the last axis the least and the
         greatest value of a parameter, -inf and inf where there is none. `bounding_boxes_bound` (R)
-        bounds the error of every number of a box; `regions[i].bounding_box` is exact.
+        bounds the error of every number of a box, inf where one is beyond the range of floats;
+        `regions[i].bounding_box` is exact.
         """
         return self._boxes[0]
 
@@ -397,15 +393,16 @@ def _exponent(points: FloatArray) -> int:
 
 
 def _scaled(faces: kernel.Faces, shift: int, k: int) -> kernel.Faces:
-    """The k-faces, with coordinates multiplied by a power of two."""
+    """The k-faces, with coordinates multiplied by a power of two; what underflows is in the
+    errors.
+    """
     if shift == 0:
         return faces
     return faces._replace(
-        **{name: np.ldexp(getattr(faces, name), shift * k) for name in ("vector", "error", "size")},
-        **{
-            name: np.ldexp(getattr(faces, name), shift)
-            for name in ("middle", "middle_error", "reach")
-        },
+        **{name: np.ldexp(getattr(faces, name), shift * k) for name in ("vector", "size")},
+        **{name: np.ldexp(getattr(faces, name), shift) for name in ("middle", "reach")},
+        error=np.ldexp(faces.error, shift * k) + LEAST,
+        middle_error=np.ldexp(faces.middle_error, shift) + LEAST,
     )
 
 
@@ -434,9 +431,9 @@ def _distances(
         (-1) ** i * gap[:, i] * vector[:, place]
         for i, place in zip(range(dim), reversed(range(dim)), strict=True)
     )
-    length = np.sqrt((gap**2).sum(axis=1))
+    length = np.sqrt((gap**2).sum(axis=1)) + LEAST_ROOT
     moved = at.slack[corner] + rounding_error(inside).sum(axis=1) + 4 * U * length
-    doubt = length * error + moved * (size + error) + (dim + 2) ** 2 * U * length * size
+    doubt = length * error + moved * (size + error) + (dim + 2) ** 2 * U * length * size + LEAST
     left = size - error - (dim + 4) * U * size
     distance = np.abs(signed) / size
     slack = (doubt + distance * error + (dim + 8) * U * distance * size) / left * _UP

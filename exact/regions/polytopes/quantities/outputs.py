@@ -26,6 +26,8 @@ from exact.arithmetic.numbers import (
     fraction,
     fractions,
     nearest_float,
+    nearest_floats,
+    rational,
     rounding_error,
 )
 from exact.arithmetic.texts.printing import short_repr
@@ -223,19 +225,18 @@ class Classified(Walled):
         for i in np.flatnonzero(~known).tolist():
             for k, own in enumerate(self.output_ranges_of(i)):
                 ends = own.least, own.greatest
-                found[i, k] = [
-                    nearest_float(Rational(x.numerator, x.denominator)) if x is not None else end
-                    for x, end in zip(ends, (-inf, inf), strict=True)
-                ]
-                finite = found[i, k][np.isfinite(found[i, k])]
-                bounds[i, k] = rounding_error(finite).max(initial=0.0)
+                there = np.array([x is not None for x in ends])
+                found[i, k] = -inf, inf
+                found[i, k, there] = nearest_floats(rational(x) for x in ends if x is not None)
+                bounds[i, k] = rounding_error(found[i, k, there]).max(initial=0.0)
         return found, bounds
 
     @property
     def output_ranges_float(self) -> FloatArray:
         """The least and the greatest value of every output on the closure of every region (R x
         outputs x 2), -inf and inf where there is none; `output_ranges_bound` (R x outputs) bounds
-        the errors of both, and `regions[i].output_ranges` are exact.
+        the errors of both, inf where one is beyond the range of floats, and
+        `regions[i].output_ranges` are exact.
         """
         return self._output_ranges[0]
 
@@ -263,8 +264,12 @@ class Classified(Walled):
                 remedy=f"give 0 .. {count - 1}, of a partition with regions",
             )
         ends, slack = self.output_ranges_float[:, output], self.output_ranges_bound[:, output]
-        low = np.flatnonzero(ends[:, 0] - slack <= (ends[:, 0] + slack).min())
-        high = np.flatnonzero(ends[:, 1] + slack >= (ends[:, 1] - slack).max())
+        vague = np.isinf(slack)  # of values beyond the range of floats
+        off = np.where(vague, 0.0, slack)[:, None]
+        below = np.where(vague[:, None], -inf, ends - off)
+        above = np.where(vague[:, None], inf, ends + off)
+        low = np.flatnonzero(below[:, 0] <= above[:, 0].min())
+        high = np.flatnonzero(above[:, 1] >= below[:, 1].max())
         least, _ = self._extreme(low, output, 1)
         greatest, _ = self._extreme(high, output, -1)
         return OutputRange(least.least, greatest.greatest, least.least_at, greatest.greatest_at)
