@@ -30,6 +30,7 @@ from exact import (
     partition,
     partition_circles,
 )
+from exact.arithmetic.enclosures import late
 from exact.propagation import circle_filters
 from exact.propagation.circle_filters import CircleEvents
 from exact.regions.arcs.circles import batch_parts
@@ -324,8 +325,8 @@ def test_vectors_that_span_no_circle_are_named(u: list[int], v: list[int]) -> No
     network = tensors.block([[1, 0, 0]], [0], [[1]], [0], norm="layernorm", eps=0)
     threads = torch.get_num_threads()
     with (
-        mock.patch.object(torch, "get_num_threads", return_value=3),
-        mock.patch.object(torch, "set_num_threads") as setting,
+        mock.patch.object(late.torch, "get_num_threads", return_value=3),
+        mock.patch.object(late.torch, "set_num_threads") as setting,
     ):
         with pytest.raises(InvalidInput, match="circle 1: u and v do not span a circle"):
             partition_circles(network, [[1, 0, 0], u], [[0, 1, 0], v])

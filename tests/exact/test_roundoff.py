@@ -25,7 +25,7 @@ PAGE = {
     "U": {U},
     "TINY": {LEAST, LEAST_ROOT},
     "LEAST": {LEAST_ROOT},
-    "UP": {inflation(4096)},
+    "UP": {inflation(4096), inflation(2**22)},  # through layers, and sums of 2^20 terms
     "INFLATE": {inflation(128)},
     "ROUNDING": {2 * U, 64 * U},
 }

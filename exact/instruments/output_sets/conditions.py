@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from exact.arithmetic.numbers import Rational, rational
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import InvalidInput, TooLarge
+from exact.errors import MOST, InvalidInput, TooLarge, abbreviated
 from exact.networks.network import Network
 
 MOST_CASES = 4096
@@ -103,8 +103,11 @@ class Form:
             remedy="write (form <= number) & (form >= number)",
         )
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return _written([*self.factors], self.constant)
+
+    def __repr__(self) -> str:
+        return abbreviated(str(self), MOST)
 
 
 @short_repr
@@ -219,6 +222,9 @@ class Condition:
         )
 
     def __repr__(self) -> str:
+        return abbreviated(str(self), MOST)
+
+    def __str__(self) -> str:
         texts = [" and ".join(map(str, case)) or "true" for case in self.cases]
         return ", or ".join(texts) or "false"
 

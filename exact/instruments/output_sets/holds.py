@@ -92,7 +92,7 @@ class Answer:
     cells: int = 0
     left: int = 0
     place: Point | None = None
-    search: BoxSearch | None = field(default=None, repr=False, compare=False)
+    _search: BoxSearch | None = field(default=None, repr=False, compare=False)
 
     def certificate(self, path: Any = None) -> dict[str, Any]:
         """Why it holds, or fails, for others to check; written to `path` too, packed where that
@@ -140,8 +140,10 @@ class Answer:
             return {"true": True}
         if self.domain.empty is not None:
             return {"empty": proofs.multipliers(self.domain.empty)}
-        box = None if self.search is None else enclosing(self.flat.walls, self.flat.dim)
-        return proofs.TreeWriter(self.network, self.flat, self.condition, box, self.search).record()
+        box = None if self._search is None else enclosing(self.flat.walls, self.flat.dim)
+        return proofs.TreeWriter(
+            self.network, self.flat, self.condition, box, self._search
+        ).record()
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -406,7 +408,7 @@ class _Decision:
             boxes=boxes,
             cells=self.cells,
             left=left,
-            search=self.search,
+            _search=self.search,
         )
 
 

@@ -15,9 +15,9 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import torch
 
 from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, RationalMatrix
 from exact.errors import InvalidInput
 from exact.networks.operators import LinearOperator
