@@ -34,6 +34,7 @@ _NAMES = {
     *("format", "network", "domain", "condition"),
     *("place", "witness", "true", "empty", "inside", "cells", "bounds", "nodes"),
 }
+_LONGEST = 2**30  # bytes of a file, unpacked
 _DIGITS = 96  # bits of a row that are kept
 Row = list[Fraction]
 
@@ -71,7 +72,9 @@ def read_file(path: str | Path) -> dict[str, Any]:
     opened = gzip.open if str(path).endswith(".gz") else open
     try:
         with opened(path, "rb") as file:
-            record = json.loads(file.read())
+            content = file.read(_LONGEST + 1)
+        demand(len(content) <= _LONGEST, "the file is longer than any certificate that is checked")
+        record = json.loads(content)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, RecursionError) as error:
         raise Rejected(f"the file is no certificate: {error}") from error
     demand(isinstance(record, dict), "the file is no certificate: not an object")
@@ -87,7 +90,14 @@ def check(record: dict[str, Any]) -> str:
     """
     try:
         return _checked(record)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise Rejected(f"the certificate is not written as it should be: {error!r}") from error
 
 

@@ -543,6 +543,19 @@ def test_chords_of_the_checker_may_be_tiny() -> None:
         check(forged)
 
 
+def test_numbers_that_are_none_are_rejected(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A denominator of zero, and files that unpack to more than is read."""
+    (y,) = outputs(ABSOLUTE)
+    answer = holds(ABSOLUTE, LINE, y < 1)
+    with pytest.raises(Rejected, match="not written as it should be"):
+        check(answer.certificate(tmp_path / "proof.json.gz") | {"place": ["1/0"]})
+    monkeypatch.setattr(checker, "_LONGEST", 99)
+    with pytest.raises(Rejected, match="longer than any"):
+        check_file(tmp_path / "proof.json.gz")
+
+
 def test_budgets() -> None:
     """What was looked at is counted; nothing is known of the rest, and nothing certified."""
     network, domain, condition = deep(), Box(-1, 1, dim=2), outputs(2)[0] <= 0
