@@ -29,6 +29,15 @@ than nothing: see `exact.regions.polytopes.engines.skeleton`. `touch` keeps thes
 tells what is one point when the hinges move back: a cut by a hinge that an end of the edge touches
 is at that end, and has its signs. Edges of no length rise by their rows, not their ends.
 
+A vertex at infinity lies on finite hinges and walls, fewer than d. A hinge is zero there in K, for
+certain, where its normal lies in the span of theirs, as networks of low rank have it, where no
+float can tell. On a cell, the normals of a layer lie in the span of those of the layer before that
+are on (R, one of each direction), and so in that for all layers before. The vertex's own hinges of
+earlier layers are divided out, which makes all cells around it the same; the r directions of R that
+are left, or what the layer before left of its own r, less as many as the vertex has hinges of this
+layer, are an upper bound on what is left of R, as rows at a vertex are independent. Where that is 0
+the layer is zero in K.
+
 The limit of a cell or facet is a polytope whose vertices are the limits of its vertices, and
 `touch` tells the hinges and walls on which each of those lies. Every hinge and wall has one weak
 sign on it, so that those with a zero anywhere support faces of the limit, among these all its
@@ -128,6 +137,8 @@ class Skeleton(NamedTuple):
     layer: Array
     # int32: hinges of a layer with the same number have parallel rows on every cell; -1 for walls
     parallel: Array
+    # int8, by layer: whether what is behind it depends on its neurons that are on alone
+    bare: Array
     before: Array
     table: Array  # int32: open-addressed, cells by layer and code
     own: Array  # uint64 (W): the hinges of the layer
@@ -329,6 +340,69 @@ def _least(planes: Array, aerr: Array, anorm: Array, grain: Array) -> float:
 
 
 @kernel
+def _lowest_bit(word: Any) -> int:
+    place = 0
+    if word & np.uint64(0xFFFFFFFF) == 0:
+        word >>= np.uint64(32)
+        place += 32
+    if word & np.uint64(0xFFFF) == 0:
+        word >>= np.uint64(16)
+        place += 16
+    if word & np.uint64(0xFF) == 0:
+        word >>= np.uint64(8)
+        place += 8
+    while word & np.uint64(1) == 0:
+        word >>= np.uint64(1)
+        place += 1
+    return place
+
+
+@kernel
+def _classes(c: Skeleton, v: int, layer: int, classes: Array) -> int:
+    """How many different directions the neurons of a layer have that are on at v, but for those
+    through v; no more are counted than `classes` has room for, which is scratch.
+    """
+    d, count = c.hinge.shape[1], 0
+    for k in range(c.on.shape[1]):
+        some = c.on[v, k] & c.before[layer + 1, k] & ~c.before[layer, k]
+        while some != 0:
+            bit = some & (~some + np.uint64(1))
+            some ^= bit
+            mine = c.parallel[(k << 6) + _lowest_bit(bit)]
+            new: Any = True
+            for i in range(count):
+                new &= classes[i] != mine
+            for i in range(d):
+                new &= c.parallel[c.hinge[v, i]] != mine
+            if new:
+                classes[count] = mine
+                count += 1
+                if count == classes.shape[0]:
+                    return count
+    return count
+
+
+@kernel
+def _is_level(c: Skeleton, v: int, place: int) -> bool:
+    """Whether a hinge is shown to be zero at v in K by the ranks of rows: see the module."""
+    d, layer = c.hinge.shape[1], np.int64(c.layer[place])
+    for i in range(d):
+        if c.parallel[c.hinge[v, i]] == c.parallel[place]:
+            return True
+    rest: Any = d
+    for i in range(d):
+        rest -= c.layer[c.hinge[v, i]] < 0 and c.row[c.plane[v, i], d + 1] == 0.0
+    for before in range(layer + 1):
+        for i in range(d):
+            rest -= c.layer[c.hinge[v, i]] == before
+        if rest <= 0:
+            return True
+        if before < layer and c.bare[before] != 0:
+            rest = min(rest, _classes(c, v, before, c.scratch[2, 0]))
+    return False
+
+
+@kernel
 def sign_by_rows(
     c: Skeleton,
     row: Array,
@@ -336,18 +410,23 @@ def sign_by_rows(
     berr: Array,
     anorm: Array,
     grain: Array,
-    vertices: Array,
     places: Array,
+    vertices: Array,
+    rows: Array,
     signs: Array,
 ) -> None:
-    """The sign of row places[i], not of the table, at vertices[i], or UNKNOWN."""
+    """The sign of row rows[i], not of the table but of the hinge at places[rows[i]], at
+    vertices[i], or UNKNOWN.
+    """
     far = c.q.shape[0] > 1
     for i in range(vertices.shape[0]):
-        v, h, sign, least = vertices[i], places[i], 0, 0.0
+        v, h, sign, least = vertices[i], rows[i], 0, 0.0
         if grain[h] < np.inf:
             least = _least(c.plane[v], c.aerr, c.anorm, c.grain) / grain[h] / _UP
         if far:
             sign = _at_infinity(row[h], aerr[h], anorm[h], c.q[v], c.qe[v], least)
+            if sign == UNKNOWN and _is_level(c, v, places[h]):
+                sign = 0
         if sign == 0:
             sign = _near(row[h], aerr[h], berr[h], anorm[h], c.p[v], c.pe[v], least)
         signs[i] = sign
@@ -417,24 +496,6 @@ def _plane_of(place_of: Array, first: int, count: int, place: int) -> int:
 
 
 @kernel
-def _lowest_bit(word: Any) -> int:
-    place = 0
-    if word & np.uint64(0xFFFFFFFF) == 0:
-        word >>= np.uint64(32)
-        place += 32
-    if word & np.uint64(0xFFFF) == 0:
-        word >>= np.uint64(16)
-        place += 16
-    if word & np.uint64(0xFF) == 0:
-        word >>= np.uint64(8)
-        place += 8
-    while word & np.uint64(1) == 0:
-        word >>= np.uint64(1)
-        place += 1
-    return place
-
-
-@kernel
 def _first_cut(on: Array, zero: Array, own: Array, v: int, w: int, after: int) -> int:
     """The first hinge of the layer, behind `after`, that has both signs at v and w; -1: none."""
     for k in range((after + 1) >> 6, own.shape[0]):
@@ -492,17 +553,16 @@ def _slot_of(hinge: Array, v: int, place: int) -> int:
 
 @kernel
 def _closer(c: Skeleton, x: int, h: int, place: int) -> int:
-    """The sign of a hinge at a vertex that floats leave open, where denominators or a parallel
-    hinge through the vertex tell: 1 or -1, as the hinge is raised where it is zero, or UNKNOWN.
+    """The sign of a hinge at a vertex that floats leave open, where denominators or the ranks of
+    rows tell: 1 or -1, as the hinge is raised where it is zero, or UNKNOWN.
     """
     sign, least, bit = 0, 0.0, np.uint64(1) << np.uint64(place & 63)
     if c.grain[h] < np.inf:
         least = _least(c.plane[x], c.aerr, c.anorm, c.grain) / c.grain[h] / _UP
     if c.q.shape[0] > 1:
         sign = _at_infinity(c.row[h], c.aerr[h], c.anorm[h], c.q[x], c.qe[x], least)
-        for i in range(c.hinge.shape[1]):
-            if sign == UNKNOWN and c.parallel[c.hinge[x, i]] == c.parallel[place]:
-                sign = 0
+        if sign == UNKNOWN and _is_level(c, x, place):
+            sign = 0
     if sign == 0:
         sign = _near(c.row[h], c.aerr[h], c.berr[h], c.anorm[h], c.p[x], c.pe[x], least)
     if sign != 0:

@@ -15,6 +15,7 @@ from benchmarks import __main__ as command
 from benchmarks import (
     acasxu,
     cores,
+    degenerate,
     float_tree,
     instruments,
     many_networks,
@@ -369,6 +370,25 @@ def test_acas_xu_files_are_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         acasxu.main([str(tmp_path)])
     assert "has no .nnet file" in capsys.readouterr().err
+
+
+def test_degenerate_networks_are_told_beside_generic_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {kind: {3: ((4, 4),)} for kind in degenerate.WIDTHS}
+    monkeypatch.setattr(degenerate, "WIDTHS", small)
+
+    def told(tree: Path, only: str) -> list[dict[str, Any]]:
+        degenerate.work(only)
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    monkeypatch.setattr(degenerate, "in_tree", told)
+    assert degenerate.main([".", "--only", "space", "--rounds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"| {kind} | 3: 4-4 space | " in out for kind in small)
+    rows = told(Path(), "box")
+    slow = [{**row, "us": 2 * row["us"], "answer": "another"} for row in rows]
+    assert {line[-1] for line in degenerate.table(slow, rows)[1:]} == {"DIFFER"}
 
 
 def test_many_networks_are_told_with_their_share_of_one_call(

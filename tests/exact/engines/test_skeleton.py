@@ -20,6 +20,7 @@ from exact import (
     HardTanh,
     HPolytope,
     Layer,
+    LeakyReLU,
     Line,
     Network,
     Outcome,
@@ -33,6 +34,7 @@ from exact.errors import EngineDefect
 from exact.geometry.domains.base import FlatDomain
 from exact.geometry.polyhedra.faces import SymbolicPoint
 from exact.geometry.polyhedra.halfspace import is_inside
+from exact.kernels import skeleton as kernel
 from exact.networks.layers import Block
 from exact.propagation.enclosures import UNKNOWN, PointWalk, Stage, stages
 from exact.propagation.region_maps import MapWalk
@@ -395,6 +397,63 @@ def test_parallel_hinges_in_all_of_space() -> None:
     )
     cells = compare(network, RealSpace(3))
     assert (is_simple(cells), cells.decisions["exact"]) == (True, 0)
+
+
+def low_rank(*widths: int, seed: int, activation: Any = None, opposites: bool = False) -> Network:
+    """Layers with half of the rows parallel to the others, whose biases differ, so that few
+    directions are on at a time; the first with opposites of neurons, and a skip around the second.
+    """
+    generator, layers = np.random.default_rng(seed), list[Layer]()
+    for number, (n, m) in enumerate(pairwise(widths)):
+        weight, bias = generator.normal(size=(m, n)), generator.normal(size=m) - 0.5
+        weight[m // 2 :] = weight[: m - m // 2]
+        if opposites and number == 0:
+            weight[-1], bias[-1] = -weight[0], -bias[0]
+        layers.append(Layer.of(weight, bias, activation or ReLU()))
+    skips = opposites and widths[1] == widths[2]
+    blocks = [Block((layer,), residual=skips and k == 1) for k, layer in enumerate(layers)]
+    return Network((*blocks, Block((Layer.of(np.ones((1, widths[-1]))),))))
+
+
+LOW_RANK = [
+    low_rank(3, 6, 6, seed=0),
+    low_rank(3, 6, 6, 6, seed=1),
+    low_rank(4, 5, 5, seed=2),
+    low_rank(3, 4, 4, 3, seed=3, opposites=True),
+    low_rank(3, 4, 5, seed=4, opposites=True),
+    low_rank(3, 4, 4, seed=5, activation=LeakyReLU(0.25)),
+    low_rank(2, 4, 4, seed=6, activation=HardTanh()),
+]
+
+
+@pytest.mark.parametrize("network", LOW_RANK)
+def test_what_ranks_show_to_be_level_is_so(network: Network) -> None:
+    """At every vertex, of every hinge of every layer, by exact coordinates."""
+    compare(network, domain := RealSpace(network.input_dim))
+    job = Job(Problem(network, domain))
+    exact = ExactVertices(network, flat := job.problem.flat)
+    cutter = EdgeCutter(flat, network.bits_per_layer, exact, job.watch)
+    walk, points, maps = walks(network, job)
+    assert cutter.inside_walls()
+    shown, bit0 = 0, 0
+    for number, layer in enumerate(network.hidden_layers):
+        cutter.cut_layer(number, layer, walk[number], points, maps)
+        c = cutter.c
+        codes = cutter._full(c.on[: cutter.cell_count])
+        for v in np.flatnonzero(c.q[: cutter.cell_count].any(axis=1)).tolist():
+            for hinge in range(layer.bits):
+                if kernel._is_level(c, v, (bit0 + hinge) ^ 7):
+                    form, _ = exact.hinge_form(number, codes[v], bit0, hinge)
+                    far = exact.point(v).infinite
+                    assert sum(a * x for a, x in zip(form, far, strict=False)) == 0
+                    shown += hinge ^ 7 not in c.hinge[v] - bit0
+        bit0 += layer.bits
+    assert shown > 0
+
+
+@pytest.mark.parametrize("network", LOW_RANK[:3])
+def test_low_ranks_leave_nothing_to_exact_arithmetic(network: Network) -> None:
+    assert run(network, RealSpace(network.input_dim)).decisions["exact"] == 0
 
 
 def test_a_vertex_of_the_domain_that_is_not_simple() -> None:

@@ -82,7 +82,7 @@ class EdgeCutter:
         self.slivers: Slivers | None = None
         self.most: int | None = None
         self._signed, self._settled, self._tried = 0, 0, 0
-        self._parents_from, self._cells = 0, 0
+        self._parents_from, self._cells, self._skips = 0, 0, False
         exact.planes = lambda vertex: self.c.plane[vertex]
         box = box_of(flat)
         self._bounded = box is not None
@@ -283,6 +283,7 @@ class EdgeCutter:
             before = np.unpackbits(codes, axis=1, count=bit0)[:, start:]
             maps.enter(parents - self._parents_from, before)
         hinges = self._hinges(layer, stage, bit0)
+        self._note_bare(number, stage, bit0)
         own = np.zeros(64 * self._words, bool)
         own[bit0 + hinges] = True
         self.c.own[:] = _as_words(np.packbits(own)[None])[0]
@@ -340,6 +341,17 @@ class EdgeCutter:
         each = np.arange(layer.bits)
         self.c.parallel[(bit0 + each) ^ 7] = bit0 + parallel.repeat(per)
         return np.array([h for h in range(layer.bits) if h not in dropped], np.int64)
+
+    def _note_bare(self, number: int, stage: Stage, bit0: int) -> None:
+        """Note whether what is behind a layer depends on its hinges that are on alone: those of
+        opposites of others are not kept, and what skips a layer goes around it.
+        """
+        flipped = any(flips and bit >= bit0 for bit, _, flips in self._copies)
+        steps = stage.bends.constant[:1].all() and len(stage.bends.breakpoints) == 1
+        self._skips |= any(isinstance(step, str) for step in stage.steps)
+        self.c.bare[number] = steps and not flipped
+        if self._skips:
+            self.c.bare[:] = 0
 
     def _set_signs(
         self,
@@ -471,12 +483,13 @@ class EdgeCutter:
         cells = np.empty(len(vertices), np.int64)
         found = self._find_cells(number, c.on[vertices], cells)
         require(found, "there is a cell around every vertex", number)
-        bits = self._bits[number]
+        bits, bit0 = self._bits[number], sum(self._bits[:number])
         keys = (cells - c.n[kernel.CELL])[back] * bits + hinges[column]
         keys, row_of = np.unique(keys, return_inverse=True)
         rows = _normed(grain, *maps.rows(number, keys // bits, keys % bits))
         found_signs = np.empty(len(where), np.int8)
-        kernel.sign_by_rows(c, *rows, where, row_of, found_signs)
+        places = (bit0 + keys % bits) ^ 7
+        kernel.sign_by_rows(c, *rows, places, where, row_of, found_signs)
         signs[where, hinges[column]] = found_signs
 
     def _settle_rows(
@@ -907,6 +920,7 @@ def _arrays(dim: int, bounded: bool, layers: Array, before: Array) -> Skeleton:
         scratch=np.zeros((3, dim, dim)),
         lines=np.zeros((7, dim)),
         layer=layers,
+        bare=np.zeros(len(before), np.int8),
         parallel=np.where(layers < 0, -1, np.arange(len(layers))).astype(i4),
         before=before,
         table=np.full(2**10, -1, i4),
