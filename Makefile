@@ -92,7 +92,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "Write: make $(firstword $(MAKECMDGOALS)) PYTHON=/path/to/python3.11" >&2; \
 	exit 1
 	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-	    $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[gpt2,results,cluster,dev]"
+	    $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[gpt2,results,cluster,topology,dev]"
 	@touch $@
 
 $(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
@@ -102,7 +102,7 @@ $(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
 
 $(READERS_STAMP): tests/exact/sources/requirements.txt pyproject.toml | $(STAMP)
 	$(BIN)/python -m venv --clear $(READERS_VENV)
-	$(READERS_VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -r $< -e ".[gpt2,results,cluster,dev]"
+	$(READERS_VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -r $< -e ".[gpt2,results,cluster,topology,dev]"
 	@touch $@
 
 # Offline the installation fails, and the program says what is missing.

@@ -274,7 +274,7 @@ DOWNWARD = [
     ("exact.partition", "from exact.regions.arcs.engines import circle"),
     ("viz.figures.arcs", "from exact import Partition\nfrom viz.style import BLUE"),
     ("studies.cli", "import exact, toy_models.train, viz.html, typer"),
-    ("exact.instruments.decision", "from exact.instruments.neighbourhood import rank"),
+    ("exact.instruments.decision.ties", "from exact.instruments.neighbourhood import rank"),
     ("exact.regions.arcs.partition", "from exact.regions.arcs import cells"),
     ("exact.regions.storage", "from exact.sources import weight_files"),
     ("benchmarks.jobs", "from tests.truths import reading"),

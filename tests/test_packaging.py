@@ -22,7 +22,7 @@ PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["pac
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 INSTALLED_BY_MAKE = [
     *PROJECT["project"]["dependencies"],
-    *(name for extra in ("gpt2", "results", "dev") for name in EXTRAS[extra]),
+    *(name for extra in ("gpt2", "results", "topology", "dev") for name in EXTRAS[extra]),
 ]
 # where the import has another name
 DISTRIBUTIONS = {"flint": "python-flint", "mpl_toolkits": "matplotlib", "sklearn": "scikit-learn"}

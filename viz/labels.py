@@ -23,7 +23,7 @@ from matplotlib.textpath import TextPath
 
 from exact.errors import InvalidInput
 from exact.geometry.pencils.pencil import Direction
-from exact.instruments.decision import count_without_ties
+from exact.instruments.decision.ties import count_without_ties
 from exact.regions.arcs.crossings import Crossing
 from exact.regions.partition import Partition
 from viz import style

@@ -42,7 +42,7 @@ from exact.instruments.comparisons.eps_comparison import compare_eps
 from exact.instruments.comparisons.side_by_side import side_by_side
 from exact.instruments.counting import region_count, sphere_cell_count
 from exact.instruments.critical_radii import critical_radii, flip_caps
-from exact.instruments.decision import tied
+from exact.instruments.decision.ties import tied
 from exact.sources import tensors
 
 NET = tensors.mlp([(np.eye(2), [0, 0]), (np.ones((1, 2)), [0])])

@@ -22,7 +22,13 @@ from exact import (
     partition,
 )
 from exact.geometry.domains.base import Domain
-from exact.instruments.decision import boundary, boundary_measure, classes, count_without_ties, tied
+from exact.instruments.decision.ties import (
+    boundary,
+    boundary_measure,
+    classes,
+    count_without_ties,
+    tied,
+)
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import exact_output, integers

@@ -15,7 +15,7 @@ import pytest
 
 from exact import Box, InvalidInput, NormBall, RealSpace, Unsupported, partition
 from exact.arithmetic.numbers import fraction, rational
-from exact.instruments import decision
+from exact.instruments.decision import ties as decision
 from exact.regions.polytopes.partition import FlatPartition
 from exact.regions.polytopes.quantities import outputs
 from exact.sources import tensors

@@ -22,7 +22,7 @@ from exact import (
     Unsupported,
     partition,
 )
-from exact.instruments import decision
+from exact.instruments.decision import ties as decision
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.partition import Partition
 from exact.sources import tensors

@@ -26,8 +26,8 @@ from exact import (
 )
 from exact.check import Status
 from exact.geometry.domains.base import FlatDomain
-from exact.instruments import decision
 from exact.instruments.counting import region_count
+from exact.instruments.decision import ties as decision
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.reference import exact_code, exact_output

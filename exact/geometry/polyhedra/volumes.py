@@ -97,10 +97,10 @@ class BoundedPolytope:
         apex = min(face)
         if len(face) == 1:
             return [(apex,)]
-        missing = [facet for facet in self._facets_of(face) if apex not in facet]
+        missing = [facet for facet in self.facets_of(face) if apex not in facet]
         return [(apex, *simplex) for facet in missing for simplex in self._pulled(facet)]
 
-    def _facets_of(self, face: frozenset[int]) -> list[frozenset[int]]:
+    def facets_of(self, face: frozenset[int]) -> list[frozenset[int]]:
         """The facets of a face: its largest proper intersections with facets of the polytope."""
         if len(face) == 2:
             return [frozenset((vertex,)) for vertex in face]

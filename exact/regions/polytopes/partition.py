@@ -47,6 +47,7 @@ from exact.regions.polytopes import certificate
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.quantities.complexes import with_faces
 from exact.regions.polytopes.quantities.outputs import Classified, OutputRange
+from exact.regions.polytopes.quantities.shapes import Shaped
 from exact.regions.polytopes.quantities.slice_proofs import proved
 from exact.regions.polytopes.records import flat_cells, flat_parts
 from exact.regions.polytopes.walls.bounded_facets import bounds_of, edge_facets
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 _VERTICES_KEPT = 1 << 16
 
 
-class FlatPartition(Classified, CodedPartition):
+class FlatPartition(Classified, Shaped, CodedPartition):
     """The open activation regions of a network without norm in a flat domain: convex polytopes, one
     per code.
 

@@ -28,7 +28,7 @@ from scipy import special
 from exact import Network, partition_lines
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
-from exact.instruments.decision import tied
+from exact.instruments.decision.ties import tied
 from exact.sources import torch_modules
 from studies import texts
 from studies.finding import JSON, Answer, Figure, Finding, Kind, number

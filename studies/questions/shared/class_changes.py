@@ -11,7 +11,7 @@ import numpy as np
 from exact import LineBatch, Network, partition_lines
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.numbers import FloatArray
-from exact.instruments.decision import classes, tied
+from exact.instruments.decision.ties import classes, tied
 from exact.regions.arcs.lines.batches import Kind
 
 

@@ -6,7 +6,7 @@ import shapely
 from matplotlib.colors import to_rgba
 
 from exact import Box, InvalidInput, partition
-from exact.instruments.decision import tied
+from exact.instruments.decision.ties import tied
 from exact.sources import tensors
 from tests.viz import drawn, subjects
 from viz import style

@@ -37,6 +37,7 @@ from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners
 from exact.regions.polytopes.quantities.hyperplanes import Walled
+from exact.regions.polytopes.quantities.valued_complexes import Valued
 
 _UP = inflation(4096)
 _BLOCK = 2**11  # regions whose vertices are looked at together
@@ -69,7 +70,7 @@ class _Values:
 
 
 @members_in_ieee_floats
-class Classified(Walled):
+class Classified(Walled, Valued):
     """The winning outputs of a partition of a flat domain: class c wins where output c is the first
     largest one, as in argmax. A single output decides between two classes: 1 where it is positive,
     else 0.
@@ -273,6 +274,32 @@ class Classified(Walled):
         least, _ = self._extreme(low, output, 1)
         greatest, _ = self._extreme(high, output, -1)
         return OutputRange(least.least, greatest.greatest, least.least_at, greatest.greatest_at)
+
+    def difference_range(self, a: int, b: int) -> OutputRange:
+        """The least and the greatest value of output a minus output b over the closed domain,
+        exactly, each with a vertex where it is reached: they are reached at vertices of regions.
+
+        Raises InvalidInput for outputs that are not there, and as `valued_complex` does.
+
+        >>> from exact import Box, partition
+        >>> from exact.sources import tensors
+        >>> two = tensors.mlp([([[1, 1], [1, -1]], [0, 0]), ([[1, 0], [0, 1]], [0, "1/2"])])
+        >>> found = partition(two, Box(-1, 1, dim=2)).difference_range(0, 1)
+        >>> print(found.least, *found.least_at, found.greatest, *found.greatest_at)
+        -5/2 1 -1 3/2 1 1
+        """
+        whole = self.valued_complex
+        count = self.map_columns(0).nrows()
+        if not {a, b} <= {*range(count)}:
+            raise InvalidInput(
+                "no such outputs", value=(a, b), remedy=f"give two from 0 to {count - 1}"
+            )
+        values = [x - y for x, y in zip(whole.values[a], whole.values[b], strict=True)]
+        low, high = values.index(min(values)), values.index(max(values))
+        least, greatest = fraction(values[low]), fraction(values[high])
+        return OutputRange(
+            least, greatest, fractions(whole.points[low]), fractions(whole.points[high])
+        )
 
     def _extreme(self, regions: IndexArray, output: int, sign: int) -> tuple[OutputRange, int]:
         """The range with the least (sign 1) or the greatest value (-1), and its region."""

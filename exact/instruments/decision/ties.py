@@ -45,7 +45,7 @@ def tied(network: Network, pairs: Sequence[Pair] | None = None) -> Network:
     the one hinge is on iff the output is positive. Raises InvalidInput for pairs that are no two
     outputs.
 
-    >>> from exact.instruments.decision import boundary
+    >>> from exact.instruments.decision.ties import boundary
     >>> from exact import RealSpace, partition
     >>> from exact.sources import tensors
     >>> # 2 relu(x) and relu(-x) + 1
@@ -92,7 +92,7 @@ def class_sets(found: Partition) -> BitArray:
     located a region of it. Raises InvalidInput for a partition that ended early, and whatever that
     partition does.
 
-    >>> from exact.instruments.decision import class_sets
+    >>> from exact.instruments.decision.ties import class_sets
     >>> from exact import GreatCircle, partition
     >>> from exact.sources import tensors
     >>> axes = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 0], [0, 1]], [0, 0])])
@@ -166,7 +166,7 @@ def count_without_ties(found: Partition) -> int:
     elsewhere the cells that hang together across ties. Raises InvalidInput for partitions of
     networks that do not end in ties.
 
-    >>> from exact.instruments.decision import tied
+    >>> from exact.instruments.decision.ties import tied
     >>> from exact import RealSpace, partition
     >>> from exact.sources import tensors
     >>> both = tensors.mlp([([[1], [-1]], [0, 0]), ([[2, 0], [0, 1]], [0, 1])])

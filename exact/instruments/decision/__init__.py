@@ -1,0 +1,1 @@
+"""Where outputs tie, and the shape of what they decide."""
