@@ -41,6 +41,7 @@ __all__ = ["FORMAT", "Status", "Verdict", "domain_digest", "verify", "verify_fil
 Check = Callable[[Json, Network, Claim, Records], tuple[str, str]]
 KINDS: dict[str, set[str]] = {
     "complex": set(),
+    "simple": {"codes"},
     "facets": {"empty"},
     "bounded": {"empty"},
     "curve": set(),

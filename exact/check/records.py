@@ -262,15 +262,10 @@ class Claim:
 
     def add(self, record: Any, hinges: int, place: str) -> int:
         """The code of a region, its first hinge in the highest bit."""
-        text, size = get(record, "code", str, place), (hinges + 7) // 8
-        if len(text) != 2 * size or not re.fullmatch("[0-9a-f]*", text):
-            raise Rejected(f"{place}: the code is not {size} bytes in lower-case base 16")
-        padded = int(text or "0", 16)
-        if padded % (1 << (8 * size - hinges)):
-            raise Rejected(f"{place}: the code has bits beyond its {hinges} hinges")
+        text, code = read_code(record, hinges, place)
         first = self.places.setdefault(text, len(self.codes))
         self.codes.append(text if first == len(self.codes) else self.codes[first])
-        return padded >> (8 * size - hinges)
+        return code
 
     def add_only(self, record: Any, hinges: int, place: str) -> int:
         """The code of a record that holds nothing else."""
@@ -285,6 +280,17 @@ class Claim:
                 f"{place}: the code is that of region {self.places[self.codes[-1]]}, too"
             )
         return code
+
+
+def read_code(record: Any, hinges: int, place: str) -> tuple[str, int]:
+    """The code of a record as it is written, and with its first hinge in the highest bit."""
+    text, size = get(record, "code", str, place), (hinges + 7) // 8
+    if len(text) != 2 * size or not re.fullmatch("[0-9a-f]*", text):
+        raise Rejected(f"{place}: the code is not {size} bytes in lower-case base 16")
+    padded = int(text or "0", 16)
+    if padded % (1 << (8 * size - hinges)):
+        raise Rejected(f"{place}: the code has bits beyond its {hinges} hinges")
+    return text, padded >> (8 * size - hinges)
 
 
 def written_code(bits: int, hinges: int) -> str:

@@ -69,7 +69,7 @@ def codes_of(records: list[Record]) -> dict[int, str]:
     for number, record in enumerate(records[1:], 1):
         if not isinstance(record, dict):
             continue
-        if "flips" in record and "known" in record:
+        if "flips" in record and "new" in record:
             way = way[: len(way) - record["back"]]
             size = len(way[-1])
             bits = int(way[-1] or "0", 16)
@@ -231,6 +231,8 @@ def counted(records: list[Record]) -> list[Record]:
     """The records with counts in the header that are those of the records."""
     header, rest = records[0], records[1:]
     header["regions"] = sum(isinstance(r, dict) and ("code" in r or "flips" in r) for r in rest)
+    if "codes" in header:
+        header["codes"] = header["regions"]
     if "circles" in header:
         header["circles"] = sum(isinstance(r, dict) and "around" in r for r in rest)
         header["bridges"] = sum(isinstance(r, dict) and "from" in r for r in rest)

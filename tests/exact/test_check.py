@@ -42,7 +42,7 @@ from exact import (
     partition,
 )
 from exact.check import Status, Verdict, verify
-from exact.check.kinds.complexes import _in_different_hyperplanes
+from exact.check.kinds.complexes.faces import _in_different_hyperplanes
 from exact.check.network import DIALECT
 from exact.check.network import Network as CheckedNetwork
 from exact.check.records import Rejected

@@ -22,7 +22,7 @@ from exact import Box, HPolytope, Network, RealSpace, partition
 from exact.check import Status, network
 from exact.check.functions.flat_domains import Domain, walk
 from exact.check.functions.forms import Forms, Walk
-from exact.check.kinds.cells import _meet
+from exact.check.functions.points import meet
 from exact.check.network import DIALECT
 from exact.check.network import Network as Checked
 from exact.check.records import Rejected, bits_of
@@ -402,7 +402,7 @@ def test_where_constraints_meet_is_what_fractions_say(dim: int) -> None:
         count = dim + draw.choice([0, 1])
         rows = [[draw.randint(-3, 3) for _ in range(dim + 1 + far)] for _ in range(count)]
         try:
-            point = _meet(rows, dim, "here")
+            point = meet(rows, dim, "here")
         except Rejected as error:
             assert str(error) == "here: the constraints do not meet in one point"
             assert _rank([row[:dim] for row in rows]) < dim

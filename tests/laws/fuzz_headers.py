@@ -398,7 +398,7 @@ def lies(records: list[Record]) -> Iterator[str]:
     header = records[0]
     try:
         problem = stated.stated(header)
-        if header["kind"] in ("complex", "facets"):
+        if header["kind"] in ("complex", "simple", "facets"):
             yield from polytope_lies(problem, records)
         elif header["kind"] == "curve":
             yield from curve_lies(problem, records)

@@ -155,9 +155,9 @@ def require_domain(found: Stated, record: Record) -> None:
     """That the domain is what its kind is about: a polyhedron, a line of more than a point, a
     circle, a sphere.
     """
-    if found.kind in ("complex", "facets"):
+    if found.kind in ("complex", "simple", "facets"):
         # a point is a polyhedron; its one region has no faces
-        least = 1 if found.kind == "complex" else 0
+        least = 0 if found.kind == "facets" else 1
         require(found.dim == record["dim"] >= least, "no polyhedron")
         require(all(len(wall) == found.dim + 1 for wall in found.walls), "no polyhedron")
         require(

@@ -16,18 +16,19 @@ Choose = Callable[[int, Values], bool]
 
 @dataclass(frozen=True)
 class Domain:
-    """Points `chart(s)`, s in R^dim strictly inside all `walls`; with `cube` also in [-K, K]^dim, K
-    beyond all numbers.
+    """Points `chart(s)`, s in R^dim strictly inside all `walls`; with `cube` also in [-K, K]^dim,
+    and with `far` where `n.s + c K >= 0` for its rows n, c, K beyond all numbers.
     """
 
     chart: Block
     dim: int
     walls: list[Integers]
     cube: bool
+    far: list[Integers]
 
     @classmethod
     def read(cls, record: Any, inputs: int) -> Domain:
-        only(record, {"dim", "chart", "walls", "cube"}, "domain")
+        only(record, {"dim", "chart", "walls", "cube", "far"}, "domain")
         dim = get(record, "dim", int, "domain")
         if dim < 0:
             raise Rejected("domain: no dimension")
@@ -36,7 +37,12 @@ class Domain:
             integers(wall, dim + 1, f"domain, wall {i}")
             for i, wall in enumerate(get(record, "walls", list, "domain"))
         ]
-        return cls(Block([chart], False, None), dim, walls, get(record, "cube", bool, "domain"))
+        far = [
+            scaled(row, dim, f"domain, far {i}")
+            for i, row in enumerate(get(record, "far", list, "domain") if "far" in record else [])
+        ]
+        cube = get(record, "cube", bool, "domain")
+        return cls(Block([chart], False, None), dim, walls, cube, far)
 
     def require_room(self) -> None:
         """No wall without a normal keeps all points out; a listed region needs some."""

@@ -58,9 +58,20 @@ class Forms:
     outputs: Columns
 
 
+class Layered(NamedTuple):
+    """The functions of the hinges of one layer, by columns, the functions of its neurons that they
+    are made from, and the number of the first one.
+    """
+
+    inputs: Columns
+    columns: Columns
+    first: int
+
+
 class Walk:
     """A network over the parameters of a flat domain, from one region to the next; `one` is the
-    constant 1 among its outputs.
+    constant 1 among its outputs, `last` the first hinge of the last hidden layer: the bits from
+    there on change no hinge.
     """
 
     def __init__(self, network: Network, domain: Domain, outputs: bool = True) -> None:
@@ -79,6 +90,7 @@ class Walk:
                 one *= unit
         self.one = one
         self._bent = [k for k, place in enumerate(self._places) if place.bends]
+        self.last = self._places[self._bent[-1]].first if self._bent else 0
         self._has_outputs = outputs and not network.is_smooth
         if not self._has_outputs:  # of a smooth layer, the last one, only signs are known
             del self._places[max(self._bent, default=-1) + 1 :]
@@ -129,6 +141,19 @@ class Walk:
     def hinge_columns(self, forms: Forms) -> list[Columns]:
         """The functions of the hinges, layer by layer."""
         return [_hinges(self._places[k], forms.inputs[k]) for k in self._bent]
+
+    def layers(self, forms: Forms, before: Sequence[Layered]) -> list[Layered]:
+        """The functions of the hinges layer by layer; layers that have not changed are taken over,
+        as the same objects.
+        """
+        found = list[Layered]()
+        for n, k in enumerate(self._bent):
+            inputs, place = forms.inputs[k], self._places[k]
+            if n < len(before) and before[n].inputs is inputs:
+                found.append(before[n])
+            else:
+                found.append(Layered(inputs, _hinges(place, inputs), place.first))
+        return found
 
     def hinge(self, forms: Forms, number: int) -> Integers:
         """The function of one hinge."""

@@ -1,7 +1,6 @@
 """Kinds `complex`, `facets` and `bounded`: regions that are polytopes, in a flat domain.
 
-Kind `complex` is proved in :mod:`exact.check.kinds.cells`, of the first two formats in
-:mod:`exact.check.kinds.complexes`.
+Kinds `complex` and `simple` are proved in :mod:`exact.check.kinds.complexes`.
 
 `facets`: for every region a point strictly inside, and for every halfspace that its code means
 either a point in the relative interior of the facet, or a proof that the halfspace contains the
@@ -30,6 +29,7 @@ from exact.check.records import (
     Rejected,
     Values,
     bits_of,
+    counts_of,
     entries,
     get,
     indices,
@@ -51,10 +51,13 @@ def check_flat(header: Json, network: Network, claim: Claim, records: Records) -
         raise Rejected("header: polytopes are claimed of a network with a norm")
     if claim.maps and network.is_smooth:
         raise Rejected("header: maps are claimed of a network with a smooth activation")
-    if claim.kind == "complex" and not (claim.complete and claim.regions and domain.dim):
+    is_complex = claim.kind in ("complex", "simple")
+    if is_complex and not (claim.complete and claim.regions and domain.dim):
         raise Rejected("header: a complex that is not complete, of a point, or without a cell")
     if claim.kind != "complex" and (claim.faces or domain.cube):
         raise Rejected("header: faces or a cube, which only a complex has")
+    if claim.kind != "simple" and domain.far:
+        raise Rejected("header: walls far away, which only a simple complex has")
     if ("empty" in header) != (claim.complete and not claim.regions):
         raise Rejected("header, empty: a domain without any point has this entry, and no other one")
     if not claim.regions:
@@ -66,12 +69,18 @@ def _check_of(header: Json) -> Callable[[Network, Domain, Claim, Records], str]:
     """What verifies the records; complexes with vertices by their coordinates, and all faces, are
     those of the first two formats.
     """
+    if header["kind"] == "simple":
+        from exact.check.kinds.complexes.simple import check_simple
+
+        if header["format"] != FORMAT:
+            raise Rejected("header: a kind that this format does not have")
+        return partial(check_simple, counts_of(header, ["codes"])[0])
     if header["kind"] != "complex":
         return _facets
     if header["format"] == FORMAT:
-        from exact.check.kinds.cells import check_cells as check
+        from exact.check.kinds.complexes.cells import check_cells as check
     else:
-        from exact.check.kinds.complexes import check_complex as check
+        from exact.check.kinds.complexes.faces import check_complex as check
     return check
 
 

@@ -14,6 +14,7 @@ from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.programmes.lp import Farkas
 from exact.regions.cells import Cells, Outcome
+from exact.regions.polytopes.walls.simple_vertices import SimpleVertices
 
 
 @short_repr
@@ -28,8 +29,9 @@ class FlatCells(Cells):
     lists every two regions that share a facet, once (E x 2); without it they are found by rays and
     LPs. `faces` is the polyhedral complex, from engines that build one. `empty` proves that the
     domain has no interior point. `adjacency()` is the graph of `pairs()` with the hinges that flip,
-    from engines that know both and list regions in canonical order. `decisions` counts what settled
-    the questions on the way.
+    from engines that know both and list regions in canonical order. `simple()` are the vertices
+    where no more than d constraints meet anywhere, else None, from engines that know. `decisions`
+    counts what settled the questions on the way.
     """
 
     codes: ByteArray
@@ -43,6 +45,7 @@ class FlatCells(Cells):
     faces: FaceComplex | None = None
     empty: Farkas | None = None
     adjacency: Callable[[], Adjacency] | None = None
+    simple: Callable[[], SimpleVertices | None] | None = None
 
     def __len__(self) -> int:
         return len(self.codes)

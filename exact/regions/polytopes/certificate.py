@@ -29,6 +29,7 @@ from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.walls.bounded_facets import bounds_of, inner_proofs
 from exact.regions.polytopes.walls.facets import code_behind, facet_proofs, region_walls
 from exact.regions.polytopes.walls.named_vertices import NamedVertices
+from exact.regions.polytopes.walls.simple_vertices import SimpleVertices, written_codes
 
 
 def records(network: Network, domain: FlatDomain, cells: FlatCells, maps: bool) -> Iterator[Json]:
@@ -75,6 +76,8 @@ class _Writer:
         order = sorted(range(len(self.cells)), key=lambda i: self.cells.codes[i].tobytes())
         if not order:
             yield self._header("facets", complete) | ({"empty": self._empty()} if complete else {})
+        elif complete and (vertices := self._simple) is not None:
+            yield from self._simple_complex(vertices)
         elif complete and self.cells.faces is not None:
             yield from self._complex(self.cells.faces, order)
         else:
@@ -106,7 +109,32 @@ class _Writer:
             record["map"] = [denominator, *rows]
         return record
 
-    # ---- kind "complex"
+    # ---- kinds "simple" and "complex"
+
+    @property
+    def _simple(self) -> SimpleVertices | None:
+        return None if self.cells.simple is None else self.cells.simple()
+
+    def _simple_complex(self, vertices: SimpleVertices) -> Iterator[Json]:
+        ends = tuple(accumulate(self.network.bits_per_layer))
+        assert self.cells.pairs is not None, "the engine that knows vertices knows pairs"
+        pairs = self.cells.pairs()
+        written = list(written_codes(vertices, self.cells.codes, pairs, ends, self.maps))
+        domain = _domain(self.flat, cube=False)
+        domain["walls"] = [hexadecimal(wall.coefficients) for wall in vertices.walls]
+        if vertices.far:
+            domain["far"] = [hexadecimal(row) for row in vertices.far]
+        yield {**self._header("simple", True), "domain": domain, "codes": len(written)}
+        for number, one in enumerate(written):
+            record = self._region(one.region) if self.maps else {}
+            if number:
+                record.pop("code", None)
+                record |= {"back": one.back, "flips": one.flips}
+            elif not self.maps:
+                bits = np.zeros(8 * ((self.cells.hinges + 7) // 8), np.uint8)
+                bits[one.flips] = 1
+                record = {"code": np.packbits(bits).tobytes().hex()}
+            yield record | {"new": one.vertices}
 
     def _complex(self, faces: FaceComplex, order: Sequence[int]) -> Iterator[Json]:
         ends = tuple(accumulate(self.network.bits_per_layer))

@@ -29,6 +29,7 @@ from exact.propagation.region_maps import MapWalk
 from exact.regions.polytopes.engines.exact_vertices import ExactVertices, Form
 from exact.regions.polytopes.engines.slivers import FANS, Slivers
 from exact.regions.polytopes.engines.starting_cube import box_of
+from exact.regions.polytopes.walls.simple_vertices import SimpleVertices
 
 _UP, _LEAST = inflation(4096), LEAST_ROOT  # as in the kernel that reads these bounds
 _SHARP = 2.0**-40  # of a vertex known so well nothing is gained by its exact coordinates
@@ -50,7 +51,7 @@ _TO_RISE = (
     *("row", "aerr", "berr", "anorm", "grain", "place", "pe", "qe", "height", "slack"),
     *("start", "rows"),
 )
-_TO_READ = ("on", "up", "code", "table")
+_TO_READ = ("up", "code", "table")
 Array = np.ndarray[Any, Any]
 Copies = list[tuple[int, int, bool]]  # (bit, the bit it follows, whether as its opposite)
 
@@ -79,6 +80,7 @@ class EdgeCutter:
         self._bits = tuple(bits_per_layer)
         self._words = max(1, (sum(self._bits) + 63) // 64)
         self._copies: Copies = []
+        self._vanishes = False  # some hinge, on all of the domain
         self.slivers: Slivers | None = None
         self.most: int | None = None
         self._signed, self._settled, self._tried = 0, 0, 0
@@ -383,6 +385,7 @@ class EdgeCutter:
         zero = (signs == 0) & mask
         everywhere = zero.all(axis=0)  # and so on all the domain, as its multiples are: all are off
         if everywhere.any():
+            self._vanishes = True
             gone = set((bit0 + np.flatnonzero(everywhere)).tolist())
             self._copies = [copy for copy in self._copies if copy[1] not in gone]
             zero &= ~everywhere
@@ -854,6 +857,25 @@ class EdgeCutter:
         if self.slivers is not None:
             every = [h for h in every if self.slivers.holds(corners[(hinge == h).any(axis=1)])]
         return [behind - 1 - hinge if hinge >= behind else hinge ^ 7 for hinge in every]
+
+    def simple(self) -> SimpleVertices | None:
+        """What meets at every vertex, where no more than d constraints do anywhere; else None."""
+        if self.c.n[kernel.TOUCHED] or self._copies or self._vanishes:
+            return None
+        count, behind = int(self.c.n[kernel.VERTICES]), 64 * self._words
+        fixed = self._exact.walls
+        walls = tuple(Halfspace(form) for form, k in fixed if not k)
+        far = tuple((*form[:-1], k) for form, k in fixed if k)
+        first = sum(self._bits)
+        # those far away come first, where there are some, and stand last
+        numbers = (np.arange(len(fixed)) - len(far)) % len(fixed) + first
+        names = self.c.hinge[:count].astype(np.int64)
+        inner = names < behind
+        names[~inner] = numbers[names[~inner] - behind]
+        names[inner] ^= 7
+        if len(far) and names.max(initial=0) < first + len(walls):
+            far = ()
+        return SimpleVertices(names, self._full(self.c.on[:count]), walls, far)
 
     def near(self, vertices: IndexArray) -> FloatArray:
         """The float coordinates of vertices; infinite ones as NaN."""

@@ -63,6 +63,11 @@ class ExactVertices:
         """Planes that are there from the start, in order."""
         self._fixed += forms
 
+    @property
+    def walls(self) -> tuple[Form, ...]:
+        """The planes that are there from the start."""
+        return tuple(self._fixed)
+
     def add_hinges(
         self,
         first: int,

@@ -206,6 +206,7 @@ def _enumerated(job: Job, flat: Flat) -> tuple[FlatCells, bool]:
         cutter.decisions,
         view.walls,
         lambda: pairs,
+        simple=cutter.simple,
     )
     return cells, points.is_level
 

@@ -9,8 +9,6 @@ lies, where only one is near, and exact vertices where they do not.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +22,7 @@ from exact.errors import require
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.faces import FaceComplex, SymbolicPoint, cells_of_facets
+from exact.regions.polytopes.walls.trees import cells_of_tree
 
 _ROUNDING = 2.0**-40  # beyond that of sums of a thousand products, relative to their sizes
 
@@ -82,44 +81,17 @@ class NamedVertices:
             yield NamedCell(index, back, flips, known, [list(on) for on in at.values()])
 
     def _tree(self, first: int) -> Iterator[tuple[int, int, list[int]]]:
-        """Cells, steps back and flips, of a tree in which as few neurons of early layers flip as
-        can be (Prim), in an order in which children follow their parents.
-        """
-        children = self._children(first)
+        """Cells, steps back and flips, of a tree."""
+        inner = self._owners[:, 1] >= 0
+        names = [own[0] for own, is_inner in zip(self._names, inner, strict=True) if is_inner]
+        layers = np.searchsorted(self.ends, names, side="right")
         bits = np.unpackbits(self.codes, axis=1, count=self.hinges)
-        open_cells, depth = [(first, 0, -1)], 0
-        while open_cells:
-            cell, level, parent = open_cells.pop()
+        depth, pairs = 0, self._owners[inner]
+        for cell, level, parent in cells_of_tree(pairs, layers, len(self.codes), first):
             back = depth - level if parent >= 0 else 0
             flips = [] if parent < 0 else np.flatnonzero(bits[cell] != bits[parent]).tolist()
             yield cell, back, flips
             depth = level + 1
-            open_cells += [(child, level + 1, cell) for child in reversed(children[cell])]
-
-    def _children(self, first: int) -> list[list[int]]:
-        """The cells below every cell of the tree."""
-        near: list[list[tuple[int, int]]] = [[] for _ in range(len(self.codes))]
-        for (a, b), names in zip(self._owners.tolist(), self._names, strict=True):
-            if b >= 0:
-                layer = bisect_right(self.ends, names[0])
-                near[a].append((layer, b))
-                near[b].append((layer, a))
-        waiting = [deque[tuple[int, int]]() for _ in range(len(self.ends) + 1)]
-        children: list[list[int]] = [[] for _ in range(len(self.codes))]
-        seen = set[int]()
-        waiting[0].append((-1, first))
-        while any(waiting):
-            parent, cell = next(queue for queue in reversed(waiting) if queue).popleft()
-            if cell in seen:
-                continue
-            seen.add(cell)
-            if parent >= 0:
-                children[parent].append(cell)
-            for layer, other in near[cell]:
-                if other not in seen:
-                    waiting[layer].append((cell, other))
-        require(len(seen) == len(self.codes), "facets join all cells", len(seen))
-        return children
 
     @cached_property
     def _owners(self) -> IndexArray:

@@ -18,11 +18,11 @@ two cells, or to one and to the edge of the domain; codes are distinct. So the h
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import gcd
 from typing import Any
 
 from exact.check.functions.flat_domains import Domain, read_map, sign
-from exact.check.functions.forms import Columns, Forms, Walk
+from exact.check.functions.forms import Forms, Walk
+from exact.check.functions.points import meet, signs, values_at
 from exact.check.network import Network, sum_of_products
 from exact.check.records import (
     Claim,
@@ -37,7 +37,6 @@ from exact.check.records import (
 )
 
 _Boundary = frozenset[Values]
-_Rows = list[Integers]  # of functions: d coefficients, the constant, perhaps a multiple of K
 
 
 @dataclass
@@ -130,7 +129,7 @@ class _Complex:
         walls = len(self.domain.walls)
         count = self.network.hinges + walls + len(self.sides)
         rows = [self._row(k, forms) for k in indices(names, count, place)]
-        point = _meet(rows, self.domain.dim, place)
+        point = meet(rows, self.domain.dim, place)
         if point in self.vertices.seen:
             raise Rejected(f"{place}: is listed twice")
         self.vertices.seen.add(point)
@@ -152,9 +151,8 @@ class _Complex:
         point, far = list(vertex[: dim + 1]), list(vertex[dim + 1 :])
         values = list[int]()
         for columns in self.walk.hinge_columns(forms):
-            values += _values(columns, point, far)
-        positive = int("".join(["1" if x > 0 else "0" for x in values]) or "0", 2)
-        tight = [k for k, x in enumerate(values) if not x]
+            values += values_at(list(zip(*columns, strict=True)), point, far)
+        positive, tight = signs(values)
         negative = ((1 << hinges) - 1) ^ positive
         for k in tight:
             negative ^= 1 << (hinges - 1 - k)
@@ -228,96 +226,9 @@ class _Complex:
                 raise Rejected(f"{place}, map: not that of the code")
 
 
-def _sides(domain: Domain) -> _Rows:
+def _sides(domain: Domain) -> list[Integers]:
     """The sides of the cube, in the order of `Domain.constraints`: K - x_i, then K + x_i."""
     if not domain.cube:
         return []
     units = [[int(i == k) for i in range(domain.dim)] for k in range(domain.dim)]
     return [[*(s * x for x in unit), 0, 1] for unit in units for s in (-1, 1)]
-
-
-def _values(columns: Columns, point: Integers, far: Integers) -> Integers:
-    """Functions at a point, or far out, where the multiple of K is not zero."""
-    found = _combined(columns, point)
-    if not any(far):
-        return found
-    return [x or y for x, y in zip(_combined(columns[:-1], far), found, strict=True)]
-
-
-def _combined(columns: Columns, factors: Integers) -> Integers:
-    if len(factors) == 3:
-        x, y, z = factors
-        return [x * a + y * b + z * c for a, b, c in zip(*columns, strict=True)]
-    if len(factors) == 4:
-        x, y, z, w = factors
-        return [x * a + y * b + z * c + w * d for a, b, c, d in zip(*columns, strict=True)]
-    return [sum_of_products(row, factors) for row in zip(*columns, strict=True)]
-
-
-def _meet(rows: _Rows, dim: int, place: str) -> Values:
-    """The one point at which functions vanish, `(p + K q) / x0`, as p, x0 and, where there is a
-    cube, q, without common factor.
-    """
-    if dim == len(rows) == 2:
-        point = _crossing(*rows)
-    elif dim == len(rows) == 3:
-        point = _corner(*rows)
-    else:
-        point = _eliminated(rows, dim)
-    if not point or not point[dim]:
-        raise Rejected(f"{place}: the constraints do not meet in one point")
-    divisor = gcd(*point) if point[dim] > 0 else -gcd(*point)
-    return tuple(x // divisor for x in point)
-
-
-def _crossing(first: Integers, second: Integers) -> Integers:
-    """Where two lines meet."""
-    a, b, e, *p = first
-    c, d, f, *q = second
-    far = [[b * v - d * u, c * u - a * v] for u, v in zip(p, q, strict=True)]
-    return [b * f - d * e, c * e - a * f, a * d - b * c, *(x for pair in far for x in pair)]
-
-
-def _corner(first: Integers, second: Integers, third: Integers) -> Integers:
-    """Where three planes meet (Cramer)."""
-    a, b, c = _cross(second, third), _cross(third, first), _cross(first, second)
-    parts = [
-        [-x * p - y * q - z * r for x, y, z in zip(a, b, c, strict=True)]
-        for p, q, r in zip(first[3:], second[3:], third[3:], strict=True)
-    ]
-    scale = sum_of_products(first[:3], a)
-    return [*parts[0], scale, *(x for part in parts[1:] for x in part)]
-
-
-def _cross(first: Integers, second: Integers) -> Integers:
-    (a, b, c), (d, e, f) = first[:3], second[:3]
-    return [b * f - c * e, c * d - a * f, a * e - b * d]
-
-
-def _eliminated(rows: _Rows, dim: int) -> Integers:
-    """Where functions vanish, by elimination without fractions of the first ones that are
-    independent (Bareiss); nothing where they do not determine a point.
-    """
-    done = list[tuple[int, Integers]]()
-    for given in rows:
-        row, last = given, 1
-        for column, pivot in done:
-            lead, top = row[column], pivot[column]
-            row = [(top * x - lead * y) // last for x, y in zip(row, pivot, strict=True)]
-            last = top
-        column = next((k for k in range(dim) if row[k]), -1)
-        if column >= 0:
-            done.append((column, row))
-        if len(done) == dim:
-            break
-    if len(done) < dim:
-        return []
-    scale = done[-1][1][done[-1][0]]
-    parts = list[Integers]()
-    for part in range(dim, len(rows[0])):  # the constants, and the multiples of K
-        point = [0] * dim
-        for column, row in reversed(done):
-            rest = row[part] * scale + sum_of_products(row[:dim], point)
-            point[column] = -rest // row[column]
-        parts.append(point)
-    return [*parts[0], scale, *(x for point in parts[1:] for x in point)]
