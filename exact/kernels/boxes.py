@@ -13,8 +13,13 @@ rows as meet at its optimum, however many dimensions there are: weights go down 
 dual past every column whose sign only has to be turned (the long steps of Fourer 1994, Maros 2003).
 Everything else is UNDECIDED and left to exact arithmetic. Cost of a step: rows times dimensions.
 
+Enclosures of the most that a function reaches on a region go the same way: any weights l_i >= 0
+bound it from above by `c_0 + sum_i l_i b_i + sum_j |c_j + sum_i l_i a_ij|`, and any point certainly
+inside from below. The programme `max c . u : a_i . u + b_i >= 0, |u_j| <= 1` proposes both.
+
 `alarm` is an array of one integer: as soon as another thread sets it, what is going on ends as
-UNDECIDED (see exact.geometry.budgets).
+UNDECIDED (see exact.geometry.budgets). Longer than others: all programmes in a box share its rows,
+and a file is compiled alone.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ _U = 2.0**-53
 _TINY = 2.0**-500
 _PIVOT = 2.0**-40  # pivots and slopes below this are not used; a proposal may fail
 _LET = 2.0**-38  # a row or a bound is violated beyond this
+_TILT = 2.0**-26  # of the size of a function, by which it is tilted
 _GOOD = 0.25  # of the best margin that may be left, at which a point is taken
 
 Array = np.ndarray[Any, Any]
@@ -133,6 +139,14 @@ def _inverse(rows: Array, basis: Basis, m: int, out: Array, work: Array) -> bool
     for i in range(m):
         for k in range(m):
             work[k, i] = rows[basis.tight[i], basis.basic[k]] if k < m - 1 else 1.0
+    return _inverted(work, m, out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _inverted(work: Array, m: int, out: Array) -> bool:
+    """The inverse of the m x m matrix in `work`, which is used up; whether there is one."""
+    for i in range(m):
+        for k in range(m):
             out[k, i] = 1.0 if i == k else 0.0
     for k in range(m):
         pivot = k
@@ -390,3 +404,276 @@ def facets(rows: Array, asked: Array, alarm: Array) -> Array:
         for j in range(rows.shape[1]):
             work[i, j], work[last, j] = rows[i, j], rows[last, j]
     return found
+
+
+@numba.njit(cache=True, nogil=True)
+def most(
+    rows: Array, count: int, target: Array, inside: Array, basis: Basis, ends: Array, u: Array
+) -> bool:
+    """Enclose the most that a function reaches on the region of the first `count` rows.
+
+    `target` is the function, a row of any size; `inside` a point certainly inside all rows. Leaves
+    the enclosure in `ends`, the float optimum in `u` and its basis, here of m rows and m columns.
+    False where floats do not come to an end; the enclosure holds even then. What leads from basis
+    to basis is the function tilted a little, towards `inside`: along an edge on which a function
+    such as one coordinate does not change, no step would be better than another.
+    """
+    d = u.shape[0]
+    top = min(count, d)
+    out, work = np.empty((top + 1, top + 1)), np.empty((top + 1, top + 1))
+    signs, reduced, slope = np.ones(d), np.empty(d), np.empty(d)
+    place, move, along = np.full(d, -1, np.int64), np.empty(top + 1), np.empty(top + 1)
+    weights, is_tight = np.zeros(top + 1), np.zeros(count, np.bool_)
+    floor = _floor_at(target, inside)
+    ends[0], ends[1] = floor if floor > -np.inf else -np.inf, np.inf
+    calm, ended = 30 + 4 * top, False
+    basis.size[0] = 0
+    guide, state = np.empty(d), 1
+    tilt = _TILT * target[d + 2] if target[d + 2] > _TINY else 1.0
+    for j in range(d):
+        u[j] = inside[j]
+        state = (state * 48271) % 2147483647
+        lean = tilt * (0.5 + state / 4294967294.0)
+        guide[j] = target[j] + (lean if inside[j] >= 0.0 else -lean)
+    for turn in range(100 + 12 * top):
+        m = basis.size[0]
+        if not _square(rows, basis, m, out, work):
+            break
+        _weigh(out, basis, m, target, weights)
+        ceiling = _ceiling(rows, basis.tight, weights, m, target, reduced)
+        if ceiling < ends[1]:
+            ends[1] = ceiling
+        if not _weigh(out, basis, m, guide, weights) >= -_LET:
+            break
+        for j in range(d):
+            reduced[j] = guide[j]
+        for i in range(m):
+            _add(reduced, weights[i], rows[basis.tight[i]])
+        place[:] = -1
+        for k in range(m):
+            place[basis.basic[k]] = k
+        for j in range(d):
+            if place[j] >= 0:
+                u[j] = 0.0
+            else:
+                if abs(reduced[j]) > _PIVOT * tilt:
+                    signs[j] = 1.0 if reduced[j] > 0.0 else -1.0
+                u[j] = signs[j]
+        for i in range(m):
+            along[i] = -_at(rows[basis.tight[i]], u)
+        for k in range(m):
+            value = 0.0
+            for i in range(m):
+                value += out[i, k] * along[i]
+            u[basis.basic[k]] = value
+        is_tight[:] = False
+        for i in range(m):
+            is_tight[basis.tight[i]] = True
+        worst, row, column = _LET, -1, -1
+        for k in range(m):
+            value = abs(u[basis.basic[k]]) - 1.0
+            if value > worst and (
+                turn < calm or column < 0 or basis.basic[k] < basis.basic[column]
+            ):
+                worst, column = value if turn < calm else _LET, k
+        for i in range(count):
+            if not is_tight[i] and (turn < calm or (row < 0 and column < 0)):
+                value = -_at(rows[i], u)
+                if value > worst:
+                    worst, row, column = value, i, -1
+        if row < 0 and column < 0:
+            ended = True
+            break
+        for i in range(m):
+            value = 0.0
+            if row >= 0:
+                for k in range(m):
+                    value -= out[i, k] * rows[row, basis.basic[k]]
+            else:
+                value = out[i, column] * (1.0 if u[basis.basic[column]] > 0.0 else -1.0)
+            move[i] = value
+        leaving, longest = -1, np.inf
+        for i in range(m):
+            if move[i] < -_PIVOT and weights[i] < -longest * move[i]:
+                leaving, longest = i, -weights[i] / move[i]
+        candidates, steps = np.empty(d, np.int64), np.empty(d)
+        found = 0
+        slope[:] = 0.0
+        if row >= 0:
+            _add(slope, 1.0, rows[row])
+            worst = -_at(rows[row], u)
+        else:
+            worst = abs(u[basis.basic[column]]) - 1.0
+        for i in range(m):
+            _add(slope, move[i], rows[basis.tight[i]])
+        for j in range(d):
+            if place[j] < 0 and slope[j] * signs[j] < -_PIVOT:
+                step = abs(reduced[j] / slope[j])
+                if step < longest:
+                    candidates[found], steps[found] = j, step
+                    found += 1
+        entering, gain = -1, -worst
+        for k in np.argsort(steps[:found]):
+            gain += 2.0 * abs(slope[candidates[k]])
+            if gain >= 0.0:
+                entering = candidates[k]
+                break
+            signs[candidates[k]] = -signs[candidates[k]]
+        if entering < 0 and leaving < 0:
+            break
+        if row < 0:
+            signs[basis.basic[column]] = 1.0 if u[basis.basic[column]] > 0.0 else -1.0
+        if row >= 0 and entering >= 0:
+            basis.tight[m], basis.basic[m], basis.size[0] = row, entering, m + 1
+        elif row >= 0:
+            basis.tight[leaving] = row
+        elif entering >= 0:
+            basis.basic[column] = entering
+        else:
+            basis.tight[leaving] = basis.tight[m - 1]
+            basis.basic[column] = basis.basic[m - 1]
+            basis.size[0] = m - 1
+    _raise_floor(rows, count, target, inside, u, ends, reduced)
+    return ended
+
+
+@numba.njit(cache=True, nogil=True)
+def _square(rows: Array, basis: Basis, m: int, out: Array, work: Array) -> bool:
+    """The inverse of the basic columns of the tight rows; whether there is one."""
+    for i in range(m):
+        for k in range(m):
+            work[k, i] = rows[basis.tight[i], basis.basic[k]]
+    return _inverted(work, m, out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _weigh(out: Array, basis: Basis, m: int, target: Array, weights: Array) -> float:
+    """The weights of m rows that cancel a function on the basic columns, as far as they are
+    positive; and the least of them before that.
+    """
+    least = 0.0
+    for i in range(m):
+        weights[i] = 0.0
+        for k in range(m):
+            weights[i] -= out[i, k] * target[basis.basic[k]]
+        least = min(least, weights[i])
+        weights[i] = max(weights[i], 0.0)
+    return least
+
+
+@numba.njit(cache=True, nogil=True)
+def _floor_at(target: Array, u: Array) -> float:
+    """Below the value of a function at a point of the box."""
+    d = u.shape[0]
+    error = target[d + 1] + (d + 9) * _U * (target[d + 2] + abs(target[d])) + _TINY
+    return _at(target, u) - error * 1.001
+
+
+@numba.njit(cache=True, nogil=True)
+def _ceiling(
+    rows: Array, tight: Array, weights: Array, m: int, target: Array, columns: Array
+) -> float:
+    """Above all values of a function on the region, by weights >= 0 of m rows; `columns` is left
+    as `c_j + sum_i l_i a_ij`.
+    """
+    d = target.shape[0] - 3
+    total, size, error = target[d], target[d + 2] + abs(target[d]), target[d + 1]
+    for i in range(m):
+        row, weight = rows[tight[i]], weights[i]
+        total += weight * row[d]
+        size += weight * (row[d + 2] + abs(row[d]))
+        error += weight * row[d + 1]
+    columns[:] = 0.0
+    _add(columns, 1.0, target)
+    for i in range(m):
+        _add(columns, weights[i], rows[tight[i]])
+    for j in range(d):
+        total += abs(columns[j])
+    # as in `is_closed`: sums of at most d + m terms, whose sizes together are at most `size`
+    return total + (error + (d + m + 9) * 4.0 * _U * size) * 1.001 + _TINY
+
+
+@numba.njit(cache=True, nogil=True)
+def _raise_floor(
+    rows: Array, count: int, target: Array, inside: Array, u: Array, ends: Array, out: Array
+) -> None:
+    """Raise the lower end to the value at a point certainly inside near u, on the way from `u` to
+    `inside`: the nearest of those at 2^-50, 2^-48, ... of the way.
+    """
+    share = 2.0**-50
+    while share < 1.0:
+        for j in range(u.shape[0]):
+            at = min(max(u[j], -1.0), 1.0)
+            out[j] = at + share * (inside[j] - at)
+        if all_inside(rows, count, out):
+            floor = _floor_at(target, out)
+            if floor > ends[0]:
+                ends[0] = floor
+            return
+        share *= 4.0
+
+
+@numba.njit(cache=True, nogil=True)
+def ranges(rows: Array, targets: Array, inside: Array, found: Array) -> None:
+    """Enclose the least and the greatest value of functions (n rows) on the region of all rows:
+    (low, high) of the least in `found[:, 0]`, of the greatest in `found[:, 1]` (n x 2 x 2).
+    """
+    count, d = rows.shape[0], rows.shape[1] - 3
+    size = min(count, d) + 2
+    basis = Basis(np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(1, np.int64))
+    ends, u, target = np.empty(2), np.empty(d), np.empty(d + 3)
+    for n in range(targets.shape[0]):
+        for side_ in range(2):
+            target[:] = targets[n]
+            if side_ == 0:
+                target[: d + 1] = -target[: d + 1]
+            most(rows, count, target, inside, basis, ends, u)
+            if side_ == 0:
+                found[n, 0, 0], found[n, 0, 1] = -ends[1], -ends[0]
+            else:
+                found[n, 1, 0], found[n, 1, 1] = ends[0], ends[1]
+
+
+@numba.njit(cache=True, nogil=True)
+def sides(rows: Array, inside: Array, found: Array) -> None:
+    """Enclose every coordinate on the region of all rows, as `ranges` does: (d x 2 x 2). One that
+    reaches the bound of the box, along its axis from `inside` or at another point of the bound
+    inside all rows, reaches it exactly.
+    """
+    count, d = rows.shape[0], rows.shape[1] - 3
+    size = min(count, d) + 2
+    basis = Basis(np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(1, np.int64))
+    place = Basis(np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(1, np.int64))
+    ends, u, target, values = np.empty(2), np.empty(d), np.zeros(d + 3), np.empty(count)
+    bound, weights, alarm = rows.copy(), np.empty(size), np.zeros(1, np.int64)
+    for i in range(count):
+        slack = rows[i, d + 1] + (d + 12) * 2.0 * _U * (rows[i, d + 2] + abs(rows[i, d])) + _TINY
+        values[i] = _at(rows[i], inside) - slack * 1.001
+    target[d + 2] = 1.0
+    for j in range(d):
+        for side_ in range(2):
+            end = -1.0 if side_ == 0 else 1.0
+            reaches = True
+            for i in range(count):
+                if not values[i] + rows[i, j] * (end - inside[j]) > 0.0:
+                    reaches = False
+                    break
+            if reaches:
+                found[j, side_, 0], found[j, side_, 1] = end, end
+                continue
+            for i in range(count):
+                bound[i, d] = rows[i, d] + rows[i, j] * end
+                bound[i, d + 1] = rows[i, d + 1] + 4.0 * _U * (rows[i, d + 2] + abs(rows[i, d]))
+                bound[i, j] = 0.0
+            answer = decide(bound, count, place, weights, u, alarm)
+            for i in range(count):
+                bound[i, j] = rows[i, j]
+            if answer == OPEN:
+                found[j, side_, 0], found[j, side_, 1] = end, end
+                continue
+            target[j] = end
+            most(rows, count, target, inside, basis, ends, u)
+            target[j] = 0.0
+            low, high = max(ends[0], -1.0), min(ends[1], 1.0)
+            found[j, side_, 0] = -high if side_ == 0 else low
+            found[j, side_, 1] = -low if side_ == 0 else high

@@ -19,7 +19,7 @@ from exact.arithmetic.enclosures.late import networkx as nx
 from exact.arithmetic.numbers import FloatArray, Rational, RationalArray, listed
 from exact.arithmetic.texts.printing import shown
 from exact.check import Verdict
-from exact.errors import EngineDefect, InvalidInput, Unsupported
+from exact.errors import EngineDefect, InvalidInput, TooLarge, Unsupported
 from exact.geometry.combinatorics.code_batches import Errors
 from exact.geometry.combinatorics.codes import (
     Hinge,
@@ -188,20 +188,37 @@ class Partition(ABC):
         return values
 
     def columns(self, names: Sequence[str] | None = None) -> Columns:
-        """The columns of the table: `region`, `code` as text, and the quantities, all of them or
-        those that are named; one with several numbers a region fills several columns.
+        """The columns of the table: `region`, `code` as text, and the quantities, all of them but
+        `refused_quantities`, or those that are named; one with several numbers a region fills
+        several columns.
         """
         found: Columns = {"region": np.arange(len(self)), "code": [*map(str, self._all_codes())]}
-        for name in self.quantities if names is None else names:
+        known = [x for x in self.quantities if x not in self.refused_quantities]
+        for name in known if names is None else names:
             values = self.quantity(name)
             for place in np.ndindex(values.shape[1:]):
                 found["_".join((name, *map(str, place)))] = values[(slice(None), *place)]
         return found
 
+    @cached_property
+    def refused_quantities(self) -> dict[str, str]:
+        """Those of `quantities` that these regions do not have, each with the reason: in many
+        dimensions some cost more than can be paid. Cost: that of all quantities.
+        """
+        found = dict[str, str]()
+        for name in self.quantities:
+            try:
+                self.quantity(name)
+            except (InvalidInput, Unsupported, TooLarge) as error:
+                found[name] = str(error)
+        return found
+
     def to_pandas(self, names: Sequence[str] | None = None) -> Any:
         """The regions as a pandas DataFrame, a row each: code and `quantities`, or those named.
 
-        Raises InvalidInput for a name that is none, MissingExtra without pandas. Cost: that of the
+        Without names, quantities that are refused are left out, and `attrs["refused"]` of the table
+        says why each is, as `refused_quantities` does; one that is named raises. Raises
+        InvalidInput for a name that is none, MissingExtra without pandas. Cost: that of the
         quantities.
 
         >>> from exact import Box, partition
@@ -210,8 +227,13 @@ class Partition(ABC):
         >>> found = partition(net, Box(0, 1, dim=2))
         >>> found.to_pandas(["map_ids", "volumes_float"]).to_dict("list")
         {'region': [0, 1], 'code': ['10', '11'], 'map_ids': [0, 1], 'volumes_float': [0.5, 0.5]}
+        >>> found.to_pandas().attrs
+        {'refused': {}}
         """
-        return frame(self.columns(names))
+        table = frame(self.columns(names))
+        if names is None:
+            table.attrs["refused"] = dict(self.refused_quantities)
+        return table
 
     def meetings(self, other: Partition) -> IndexArray | None:
         """The cells of this partition and of another of the same domain that have inner points in

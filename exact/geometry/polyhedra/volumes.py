@@ -23,6 +23,7 @@ from exact.arithmetic.texts.printing import short_repr
 from exact.errors import InvalidInput
 from exact.geometry.polyhedra.constructions import meet
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, pivot
+from exact.geometry.polyhedra.programmes.boxes import enclosing
 from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 
 MAX_SUBSETS = 200_000
@@ -152,9 +153,11 @@ def is_bounded(walls: Sequence[Halfspace], dim: int) -> bool:
 
     It is iff the normals span R^d and some positive combination of all of them is zero: otherwise a
     direction has a slope >= 0 on every wall and not always 0 (Stiemke 1915), or 0 on all. Cost: one
-    exact LP of as many rows as walls.
+    exact LP of as many rows as walls, unless these bound every coordinate one by one.
     """
     distinct = list(dict.fromkeys(walls))
+    if dim and enclosing(distinct, dim) is not None:
+        return True
     columns = [[Rational(wall.normal[k]) for wall in distinct] for k in range(dim)]
     if rank(columns) < dim:
         return False

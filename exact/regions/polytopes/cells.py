@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
+from exact.arithmetic.numbers import FloatArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.polyhedra.faces import FaceComplex
@@ -30,7 +31,10 @@ class FlatCells(Cells):
     LPs. `faces` is the polyhedral complex, from engines that build one. `empty` proves that the
     domain has no interior point. `adjacency()` is the graph of `pairs()` with the hinges that flip,
     from engines that know both and list regions in canonical order. `simple()` are the vertices
-    where no more than d constraints meet anywhere, else None, from engines that know. `decisions`
+    where no more than d constraints meet anywhere, else None, from engines that know. `in_box(i)`,
+    from engines that work in the box around the domain, gives the walls of region i that are no
+    sides of it and a point inside, in floats
+    (:mod:`exact.geometry.polyhedra.programmes.box_rows`). `decisions`
     counts what settled the questions on the way.
     """
 
@@ -46,6 +50,7 @@ class FlatCells(Cells):
     empty: Farkas | None = None
     adjacency: Callable[[], Adjacency] | None = None
     simple: Callable[[], SimpleVertices | None] | None = None
+    in_box: Callable[[int], tuple[FloatArray, FloatArray]] | None = None
 
     def __len__(self) -> int:
         return len(self.codes)

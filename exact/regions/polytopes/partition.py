@@ -393,6 +393,11 @@ class FlatPartition(Classified, Shaped, CodedPartition):
                 remedy="use codes, witnesses, graph() and facets, or partition a Box",
             )
 
+    @property
+    def is_polyhedral(self) -> bool:
+        """Whether regions are polytopes, those at the edge of the domain too."""
+        return self._flat_domain.is_polyhedral
+
     @cached_property
     def is_bounded(self) -> bool:
         """Whether the domain is bounded."""
@@ -568,9 +573,7 @@ class Polytope(Region):
         """The least and the greatest value of every parameter on the closure, exactly; InvalidInput
         for an unbounded region.
         """
-        self._owner.solid(self.index)
-        columns = zip(*self.vertices, strict=True)
-        return tuple((min(column), max(column)) for column in columns)
+        return tuple((fraction(a), fraction(b)) for a, b in self._owner.exact_box_of(self.index))
 
     @property
     def output_ranges(self) -> tuple[OutputRange, ...]:

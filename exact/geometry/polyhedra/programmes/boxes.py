@@ -169,7 +169,7 @@ def feasible(
     """
     if not rows:
         return homogeneous(bounds.middle)
-    found = _Programme(rows, bounds).run(watch)
+    found = Programme(rows, bounds).run(watch)
     if isinstance(found, Weights):
         _, most = bounds.range_of([*found.normal, _offset(rows, found.of_rows)])
         proved = min(found.of_rows) >= 0 and any(found.of_rows) and most <= 0
@@ -184,7 +184,7 @@ def _offset(rows: Sequence[Halfspace], weights: Sequence[Rational]) -> Rational:
     return dot(weights, [Rational(row.offset) for row in rows])
 
 
-class _Programme:
+class Programme:
     """`max t : a_i . u + b_i >= t, |u_j| <= 1`, the rows in units of the box, each scaled by a
     power of two to a length near one.
     """
@@ -201,6 +201,7 @@ class _Programme:
             self.offsets.append((dot(normal, bounds.middle) + row.offset) * scale)
         self.table = matrix(table, self.dim)
         self.list = table
+        self.levels = [_ONE] * len(rows)  # how often t is below each row
 
     def run(self, watch: Watch | None) -> Point | Weights:
         """Floats, and what they leave open by exact steps."""
@@ -264,7 +265,15 @@ class _Programme:
     # ---- exact steps
 
     def _exactly(self, tight: list[int], basic: list[int], watch: Watch | None) -> Point | Weights:
-        """The dual simplex in rationals, from a basis or, where it is none, from one row."""
+        found = self.optimum(tight, basic, watch)
+        return found if isinstance(found, Weights) else self._inwards(*found)
+
+    def optimum(
+        self, tight: list[int], basic: list[int], watch: Watch | None
+    ) -> tuple[Vector, Rational] | Weights:
+        """The dual simplex in rationals, from a basis or, where it is none, from one row; ends
+        early at weights that close the box.
+        """
         weights = self._weights(tight, basic)
         if weights is None or min(weights) < 0:
             tight, basic = [0], []
@@ -280,13 +289,13 @@ class _Programme:
             u, t = self._primal(tight, basic, signs)
             broken = self._broken(tight, basic, u, t, steps > _CALM)
             if broken is None:
-                return self._inwards(u, t)
+                return u, t
             self._pivot(tight, basic, signs, weights, sums, broken, u)
             steps += 1
 
     def _columns(self, tight: Sequence[int], basic: Sequence[int]) -> RationalArray:
-        """(a over the basic columns, 1) of each tight row, as columns."""
-        rows = [[*(self.list[i][j] for j in basic), _ONE] for i in tight]
+        """(a over the basic columns, level) of each tight row, as columns."""
+        rows = [[*(self.list[i][j] for j in basic), self.levels[i]] for i in tight]
         return matrix(rows, len(tight)).transpose()
 
     def _weights(self, tight: Sequence[int], basic: Sequence[int]) -> Vector | None:
@@ -297,7 +306,9 @@ class _Programme:
     def _primal(
         self, tight: Sequence[int], basic: Sequence[int], signs: Sequence[int]
     ) -> tuple[Vector, Rational]:
-        """The point at which all tight rows equal t, other columns at their bounds; and t."""
+        """The point at which all tight rows equal their level of t, other columns at their bounds;
+        and t.
+        """
         u = [Rational(s) for s in signs]
         for j in basic:
             u[j] = _ZERO
@@ -312,7 +323,8 @@ class _Programme:
         self, tight: Sequence[int], basic: Sequence[int], u: Vector, t: Rational, bland: bool
     ) -> tuple[int, int] | None:
         """What is violated most, or first: (row, -1), or (-1, place of a basic column)."""
-        found = [(t - x, i, -1) for i, x in enumerate(self._values(u)) if x < t and i not in tight]
+        lacks = (level * t - x for level, x in zip(self.levels, self._values(u), strict=True))
+        found = [(x, i, -1) for i, x in enumerate(lacks) if x > 0 and i not in tight]
         found += [(abs(u[j]) - 1, -1, k) for k, j in enumerate(basic) if abs(u[j]) > 1]
         if not found:
             return None
@@ -335,7 +347,7 @@ class _Programme:
         """One step of the dual simplex, to the first weight or sum that vanishes."""
         row, k = broken
         if row >= 0:
-            right = [*(-self.list[row][j] for j in basic), -_ONE]
+            right = [*(-self.list[row][j] for j in basic), -self.levels[row]]
         else:
             right = [_ZERO] * len(tight)
             right[k] = Rational(1 if u[basic[k]] > 0 else -1)

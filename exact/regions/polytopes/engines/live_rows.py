@@ -243,20 +243,6 @@ class Place:
         return replace(self, values={**kept, self.at + 1: value}, at=self.at + 1)
 
 
-def kernel_rows(rows: Rows) -> FloatArray:
-    """Rows as :mod:`exact.kernels.boxes` reads them, each scaled by a power of two to a size near
-    one; rows beyond float64 have an endless error.
-    """
-    with np.errstate(all="ignore"):
-        scale = np.ldexp(1.0, -np.frexp(rows.sizes)[1])
-        table = np.column_stack([rows.a, rows.b, rows.e, rows.sizes]) * scale[:, None]
-        table[:, -2] = table[:, -2] * _UP + LEAST_ROOT
-    lost = ~np.isfinite(table).all(axis=1) | ~np.isfinite(scale)
-    table[lost] = 0.0
-    table[lost, -2] = np.inf
-    return np.ascontiguousarray(table)
-
-
 def open_hinges(rows: Rows) -> tuple[BitArray, IndexArray]:
     """The bits of hinges that certainly keep their sign all over the box (False for others), and
     the places of the others.

@@ -25,18 +25,18 @@ from typing import Any
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, IndexArray
-from exact.arithmetic.linear_algebra import dot
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rational
 from exact.errors import EngineDefect
 from exact.geometry.budgets import Stopped
 from exact.geometry.domains.base import CurveDomain, Flat, FlatDomain
 from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
+from exact.geometry.polyhedra.programmes.box_rows import halfspace_rows, kernel_rows
 from exact.geometry.polyhedra.programmes.boxes import Bounds, Weights, enclosing, feasible
 from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
-from exact.regions.polytopes.engines.live_rows import Place, Rows, Sheet, kernel_rows, open_hinges
+from exact.regions.polytopes.engines.live_rows import Place, Rows, Sheet, open_hinges
 from exact.regions.polytopes.refusals import flat_refusal
 from exact.regions.polytopes.walls.bounded_facets import met
 from exact.regions.polytopes.walls.facets import code_behind
@@ -108,6 +108,7 @@ class LiveTree(Engine):
             tree.decisions,
             tree.walls,
             _Facets(tree).pairs if complete else None,
+            in_box=tree.in_box,
         )
 
 
@@ -144,7 +145,7 @@ class _Layer:
     def _sorted(self) -> tuple[BitArray, IndexArray, FloatArray]:
         rows = self.sheet.hinges(self.place.at, self.functions)
         fixed, live = open_hinges(rows)
-        return fixed, live, kernel_rows(Rows(rows.a[live], rows.b[live], rows.e[live]))
+        return fixed, live, kernel_rows(rows.a[live], rows.b[live], rows.e[live])
 
     @property
     def fixed(self) -> BitArray:
@@ -249,29 +250,12 @@ class _Tree:
         self.flat: Flat = sheet.flat
         walls = dict.fromkeys(self.flat.walls)
         self.others = tuple(wall for wall in walls if not sheet.bounds.implies(wall))
-        self.domain_rows = self._rows_of(self.others)
+        self.domain_rows = halfspace_rows(self.others, sheet.bounds)
         self.leaves, self.stack = _Leaves(), list[_Node]()
         self.decisions = {"bounds": 0, "interiors": 0, "farkas": 0, "filter": 0, "exact": 0}
         self.asked = np.zeros(job.network.hinge_count, dtype=bool)
         self.layers: OrderedDict[tuple[bool, ...], _Layer] = OrderedDict()
         self._begin(start)
-
-    def _rows_of(self, walls: Sequence[Halfspace]) -> FloatArray:
-        """Exact halfspaces as the kernel reads them, with the error of their rounding."""
-        bounds = self.sheet.bounds
-        exact = [[Rational(x) for x in wall.coefficients] for wall in walls]
-        size = [max(abs(x) for x in row) for row in exact]
-        a = [
-            [x * h / s for x, h in zip(row[:-1], bounds.half, strict=True)]
-            for row, s in zip(exact, size, strict=True)
-        ]
-        b = [
-            (dot(row[:-1], bounds.middle) + row[-1]) / s for row, s in zip(exact, size, strict=True)
-        ]
-        table = nearest_floats([x for row in a for x in row]).reshape(len(walls), self.flat.dim)
-        offsets = nearest_floats(b)
-        error = 4 * np.finfo(float).eps * (np.abs(table).sum(axis=1) + np.abs(offsets)) + 2.0**-500
-        return kernel_rows(Rows(table, offsets, error))
 
     def _begin(self, start: Point) -> None:
         """The root: a point off the planes that meet in the middle of the box, where there is one
@@ -342,6 +326,14 @@ class _Tree:
         if isinstance(found, tuple):
             return found
         return homogeneous(self.sheet.bounds.place([rational(x) for x in found.tolist()]))
+
+    def in_box(self, index: int) -> tuple[FloatArray, FloatArray]:
+        """The rows of the domain and of live hinges that cut a cell, and a point inside; both over
+        the box around the domain.
+        """
+        found = self.leaves.points[index]
+        inside = self._floats(found) if isinstance(found, tuple) else found
+        return self._table(self.walls_of(index), 0), inside
 
     def walls(self, index: int) -> tuple[Halfspace, ...]:
         """Halfspaces among which the facets of a cell are: the domain's, and live ones that cut."""

@@ -24,6 +24,7 @@ from exact.geometry.polyhedra.halfspace import Halfspace, affine
 from exact.geometry.polyhedra.volumes import BoundedPolytope, root_multiple
 from exact.kernels import measures as kernel
 from exact.regions.polytopes.quantities.complexes import LocatedComplex, Owner
+from exact.regions.polytopes.quantities.in_boxes import InBox
 
 _USEFUL = 2.0**-12  # a bound above this part of what it bounds says too little
 _UP = inflation(4096)
@@ -47,6 +48,11 @@ class Measured(Owner):
         return LocatedComplex.of(self)
 
     @cached_property
+    def _in_box(self) -> InBox | None:
+        """The regions as rows over a box, where they have no complex."""
+        return InBox.of(self) if self._complex is None else None
+
+    @cached_property
     def _measured_faces(self) -> tuple[kernel.Faces, kernel.Faces] | None:
         """The facets and the regions; None without a complex."""
         if self._complex is None:
@@ -65,6 +71,8 @@ class Measured(Owner):
         """Whether every region is bounded (R bools)."""
         if self._measured_faces is not None:
             return ~self._measured_faces[1].far
+        if self.is_bounded:
+            return np.ones(len(self.codes), bool)
         return np.array([self.corners_of(i)[1] for i in range(len(self.codes))], bool)
 
     @cached_property
@@ -288,7 +296,10 @@ class Measured(Owner):
         found, bounds = np.zeros((count, dim, 2)), np.zeros(count)
         if self._complex is None:
             for i in range(count):
-                sides = self._exact_box(i)
+                if self._in_box is not None:
+                    found[i], bounds[i] = self._in_box.box(i)
+                    continue
+                sides = self.exact_box_of(i)
                 found[i] = nearest_floats(x for side in sides for x in side).reshape(dim, 2)
                 bounds[i] = rounding_error(found[i]).max(initial=0.0)
             return found, bounds
@@ -318,7 +329,10 @@ class Measured(Owner):
         """Proved bounds on the errors of `bounding_boxes_float`."""
         return self._boxes[1]
 
-    def _exact_box(self, index: int) -> list[tuple[Rational, Rational]]:
+    def exact_box_of(self, index: int) -> list[tuple[Rational, Rational]]:
+        """The exact ends of all parameters on one region."""
+        if self._in_box is not None:
+            return self._in_box.exact_box(index)
         points, bounded = self.corners_of(index)
         if not bounded:
             raise InvalidInput(
@@ -333,6 +347,8 @@ class Measured(Owner):
     def _margins(self) -> Enclosed:
         count = len(self.codes)
         found, bounds = np.full(count, inf), np.zeros(count)
+        if self._in_box is not None:
+            return self._margins_in_box(self._in_box)
         weak = ~self.is_bounded_region
         inside = np.array(
             [nearest_floats(affine(self.witness_of(i))) for i in range(count)]
@@ -348,11 +364,20 @@ class Measured(Owner):
             least = np.maximum.reduceat(slack, rows.starts[:-1])
             bounds = np.where(np.isfinite(least), least, inf)
             weak |= ~(bounds <= _USEFUL * found)
-        for i in np.flatnonzero(weak).tolist():
+        self._set_margins(np.flatnonzero(weak).tolist(), found, bounds)
+        return found, bounds
+
+    def _margins_in_box(self, box: InBox) -> Enclosed:
+        found, bounds = np.array([box.margin(i) for i in range(len(self.codes))]).T.copy()
+        self._set_margins(np.flatnonzero(~(bounds <= _USEFUL * found)).tolist(), found, bounds)
+        return found, bounds
+
+    def _set_margins(self, regions: list[int], found: FloatArray, bounds: FloatArray) -> None:
+        """Margins of some regions from the exact ones."""
+        for i in regions:
             margin = self.margin_of(i)
             found[i] = inf if margin is None else float(margin)
             bounds[i] = 0.0 if margin is None else rounding_error(found[i : i + 1])[0]
-        return found, bounds
 
     @property
     def margins_float(self) -> FloatArray:
@@ -370,11 +395,14 @@ class Measured(Owner):
         return self._margins[1]
 
     def margin_of(self, index: int) -> Surd | None:
-        """The exact margin of one region; None without facets."""
+        """The exact margin of one region; None without facets.
+
+        Of a polytope, no halfspace that contains it is nearer than the facets are (see
+        :meth:`exact.regions.polytopes.quantities.in_boxes.InBox.margin`).
+        """
         point = self.witness_of(index)
         squares = []
-        for facet in self.facets_of(index):
-            wall = Halfspace(facet.hyperplane)
+        for wall in self._halfspaces_around(index):
             length = sum(x * x for x in wall.normal)
             value = Rational(wall.value(point), point[-1])
             squares.append((value * value / length, value / length, length))
@@ -382,6 +410,12 @@ class Measured(Owner):
             return None
         _, factor, length = min(squares, key=lambda found: found[0])
         return root_multiple(factor, length)
+
+    def _halfspaces_around(self, index: int) -> list[Halfspace]:
+        """The hyperplanes among which the nearest one is a facet's."""
+        if self.is_polyhedral:
+            return [wall for wall in self.walls_known(index) if not wall.is_constant]
+        return [Halfspace(facet.hyperplane) for facet in self.facets_of(index)]
 
 
 def _exponent(points: FloatArray) -> int:

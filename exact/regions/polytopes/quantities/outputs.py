@@ -37,6 +37,7 @@ from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 from exact.geometry.polyhedra.volumes import BoundedPolytope, corners
 from exact.regions.polytopes.quantities.hyperplanes import Walled
+from exact.regions.polytopes.quantities.in_boxes import InBox, winners
 from exact.regions.polytopes.quantities.valued_complexes import Valued
 
 _UP = inflation(4096)
@@ -125,11 +126,18 @@ class Classified(Walled, Valued):
                 beaten = np.logical_and.reduceat(low > high[:, c : c + 1], some.starts, axis=0)
                 never[some.regions, c] = beaten.any(axis=1)
         for i in np.flatnonzero(~settled).tolist():
+            if self._in_box is not None and (region := self._in_box.region(i)) is not None:
+                found[i], never[i] = winners(self._output_functions(self._in_box, i), region)
             known, open_ = found[i], ~found[i] & ~never[i]
             for c in np.flatnonzero(open_).tolist():
                 known[c] = self._wins(i, c)
             require(bool(known.any()), "some class wins on a region", i)
         return found
+
+    def _output_functions(self, box: InBox, index: int) -> FloatArray:
+        """The outputs on a region as rows over the box; zero before a single one."""
+        rows = box.functions(self.maps_float[index], self.maps_bound[index])
+        return rows if len(rows) > 1 else np.concatenate([np.zeros_like(rows), rows])
 
     def _wins(self, index: int, c: int) -> bool:
         """Whether a class wins on an open part of a region, by an exact LP."""
@@ -223,6 +231,11 @@ class Classified(Walled, Valued):
             found[some.regions, :, 1] = np.maximum.reduceat(some.values, some.starts, axis=0)
             bounds[some.regions] = np.maximum.reduceat(some.errors, some.starts, axis=0)
             known[some.regions] = np.isfinite(bounds[some.regions]).all(axis=1)
+        if self._in_box is not None:
+            for i in range(len(found)):
+                functions = self._in_box.functions(self.maps_float[i], self.maps_bound[i])
+                found[i], bounds[i] = self._in_box.ranges(i, functions)
+            known[:] = np.isfinite(bounds).all(axis=1)
         for i in np.flatnonzero(~known).tolist():
             for k, own in enumerate(self.output_ranges_of(i)):
                 ends = own.least, own.greatest
@@ -248,8 +261,17 @@ class Classified(Walled, Valued):
 
     def output_ranges_of(self, index: int) -> tuple[OutputRange, ...]:
         """The exact range of every output on one region."""
+        rows = rows_of(self.map_columns(index))
+        if self._in_box is not None:
+            return tuple(_between(*self._in_box.extremes(index, row)) for row in rows)
         places = self._symbolic_corners(index)
-        return tuple(_range(row, places) for row in rows_of(self.map_columns(index)))
+        return tuple(_range(row, places) for row in rows)
+
+    def _output_range_of(self, index: int, output: int) -> OutputRange:
+        row = rows_of(self.map_columns(index))[output]
+        if self._in_box is not None:
+            return _between(*self._in_box.extremes(index, row))
+        return _range(row, self._symbolic_corners(index))
 
     def output_range(self, output: int) -> OutputRange:
         """The exact range of an output over the domain: of regions whose floats leave open whether
@@ -305,7 +327,7 @@ class Classified(Walled, Valued):
         """The range with the least (sign 1) or the greatest value (-1), and its region."""
         best: tuple[OutputRange, int] | None = None
         for i in regions.tolist():
-            own = _range(rows_of(self.map_columns(i))[output], self._symbolic_corners(i))
+            own = self._output_range_of(i, output)
             end = own.least if sign > 0 else own.greatest
             if end is None:
                 return own, i
@@ -371,6 +393,11 @@ def _range(row: Sequence[Rational], places: Sequence[SymbolicPoint]) -> OutputRa
         _place(at_low) if fall == 0 else None,
         _place(at_high) if rise == 0 else None,
     )
+
+
+def _between(low: tuple[Rational, Vector], high: tuple[Rational, Vector]) -> OutputRange:
+    """The range between two values with their points."""
+    return OutputRange(fraction(low[0]), fraction(high[0]), fractions(low[1]), fractions(high[1]))
 
 
 def _place(vertex: SymbolicPoint) -> tuple[Fraction, ...] | None:
