@@ -11,6 +11,7 @@ sums are put together as integers (the splitting of Ozaki et al. 2012, on a fixe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,8 @@ _COLUMNS = 8
 _DIGITS = 24  # most digits of an entry: beyond that the rational product is no worse
 # exponents of units and sizes of entries between which powers of two neither over- nor underflow
 _LOWEST, _HIGHEST = -900, 2.0**900
-_BLOCK = 1 << 20  # entries of the matrix that are split at a time
+_BLOCK = 1 << 20  # entries of the matrix whose sizes are looked at together
+_CACHED = 1 << 11  # columns of them that are split at a time: what a cache holds
 
 
 def is_wide(weight: RationalMatrix, columns: int) -> bool:
@@ -139,7 +141,7 @@ def wide_product(weight: RationalMatrix, columns: RationalArray) -> RationalArra
     values = list[Rational]()
     step = max(1, _BLOCK // inputs)
     for start in range(0, outputs, step):
-        block = _block_product(weight.float64()[start : start + step], digits, bits)
+        block = _block_product(weight.float64()[start : start + step], digits, count, bits)
         if block is None:
             return None
         units, sums = block
@@ -153,47 +155,73 @@ def _scaled(x: int, unit: int, denominator: int) -> Rational:
     return Rational(x << unit, denominator) if unit >= 0 else Rational(x, denominator << -unit)
 
 
-def _column_digits(columns: RationalArray, bits: int) -> tuple[list[int], list[FloatArray]] | None:
-    """The denominator of each column, and the digits of all numerators, lowest first, as floats."""
-    inputs, count = columns.nrows(), columns.ncols()
-    denominators, numerators = [1] * count, list[list[int]]()
+def _column_digits(columns: RationalArray, bits: int) -> tuple[list[int], FloatArray] | None:
+    """The denominator of each column, and the digits of all numerators as floats: the lowest of
+    every column, then the next.
+    """
+    count = columns.ncols()
+    denominators, numerators = list[int](), list[list[int]]()
     entries = columns.entries()
     for k in range(count):
-        cleared, denominator = RationalArray(inputs, 1, entries[k::count]).numer_denom()
-        denominators[k] = int(denominator)
-        numerators.append([int(x) for x in cleared.entries()])
-    longest = max(abs(x).bit_length() for column in numerators for x in (*column, 0))
+        pairs = [(int(x.p), int(x.q)) for x in entries[k::count]]
+        units = {q for _, q in pairs}
+        most, common = bits * _DIGITS + max(units).bit_length(), 1
+        for unit in units:
+            common = lcm(common, unit)
+            if common.bit_length() > most:
+                return None  # nor do the digits of common / unit fit, of which x is a multiple
+        denominators.append(common)
+        rest = {unit: common // unit for unit in units}
+        numerators.append([p * rest[q] for p, q in pairs])
+    longest = max(abs(x).bit_length() for column in numerators for x in (max(column), min(column)))
     length = max(-(-longest // bits), 1)
     if length > _DIGITS:
         return None
-    table = np.array(numerators, dtype=object).T
-    sizes, signs = np.abs(table), np.where(table < 0, -1.0, 1.0)
-    mask = (1 << bits) - 1
-    return denominators, [
-        (sizes >> bits * place & mask).astype(np.float64) * signs for place in range(length)
-    ]
+    return denominators, _digits(numerators, length, bits)
+
+
+def _digits(columns: list[list[int]], length: int, bits: int) -> FloatArray:
+    """The digits of integers in base 2^bits, the lowest of every column first, with the signs of
+    the integers (rows x digits times columns); bits at most 25: every digit lies within four bytes.
+    """
+    size = bits * length // 8 + 4
+    written = [abs(x).to_bytes(size, "little") for column in columns for x in column]
+    octets = np.frombuffer(b"".join(written), np.uint8).reshape(len(columns), -1, size)
+    signs = np.where([[x < 0 for x in column] for column in columns], -1.0, 1.0)
+    found, mask = np.empty((octets.shape[1], length * len(columns))), np.uint32((1 << bits) - 1)
+    for place in range(length):
+        low, shift = divmod(bits * place, 8)
+        four = np.ascontiguousarray(octets[:, :, low : low + 4]).view("<u4")[:, :, 0]
+        digits = (four >> np.uint32(shift) & mask) * signs
+        found[:, place * len(columns) : (place + 1) * len(columns)] = digits.T
+    return found
 
 
 def _block_product(
-    rows: FloatArray, right: list[FloatArray], bits: int
+    rows: FloatArray, right: FloatArray, count: int, bits: int
 ) -> tuple[list[int], list[list[int]]] | None:
-    """The products of rows with digits of columns: for each row the exponent of its unit, and the
-    sums in that unit.
+    """The products of rows with the digits of `count` columns: for each row the exponent of its
+    unit, and the sums in that unit.
     """
     sizes = np.abs(rows)
     most = sizes.max(axis=1)
-    least = np.where(sizes > 0, sizes, most[:, None]).min(axis=1)
+    sizes[sizes == 0] = np.inf
+    least = np.minimum(sizes.min(axis=1), most)
     lowest = np.where(most > 0, np.frexp(least)[1] - 53, 0).astype(np.int64)
     length = max(-(-int((np.frexp(most)[1] - lowest).max()) // bits), 1)
     if length > _DIGITS or lowest.min() < _LOWEST or most.max() > _HIGHEST:
         return None
-    sums = [[0] * right[0].shape[1] for _ in rows]
-    for place, digits in _row_digits(rows, lowest, length, bits):
-        for other, column in enumerate(right):
-            shift = bits * (place + other)
-            for total, row in zip(sums, (digits @ column).tolist(), strict=True):
-                for k, x in enumerate(row):
-                    total[k] += int(x) << shift
+    products = np.zeros((length, len(rows), right.shape[1]))
+    for low in range(0, rows.shape[1], _CACHED):
+        part = rows[:, low : low + _CACHED]
+        for place, digits in _row_digits(part, lowest, length, bits):
+            products[place] += digits @ right[low : low + _CACHED]
+    sums = [[0] * count for _ in rows]
+    for place, product in enumerate(products.tolist()):
+        for total, row in zip(sums, product, strict=True):
+            for i, x in enumerate(row):
+                other, k = divmod(i, count)
+                total[k] += int(x) << bits * (place + other)
     return lowest.tolist(), sums
 
 

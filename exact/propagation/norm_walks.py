@@ -297,17 +297,18 @@ class BallState:
     outside_one: BallMatrix | None = None
 
     @classmethod
-    def of(cls, state: ExactState, program: Program) -> BallState:
-        """The image of an exact state whose chain is the one of the program."""
+    def of(cls, state: ExactState, program: Program, inner: BallMatrix | None = None) -> BallState:
+        """The image of an exact state whose chain is the one of the program; that of what is
+        inside may be known.
+        """
+        inner = BallMatrix.of(state.inner) if inner is None else inner
         one = BallMatrix.of(RationalArray(1, len(state.one), list(state.one)))
         if state.outside is None:
-            return cls(program, BallMatrix.of(state.inner), one)
+            return cls(program, inner, one)
         outside_one = BallMatrix.of(
             RationalArray(1, len(state.outside_one), list(state.outside_one))
         )
-        return cls(
-            program, BallMatrix.of(state.inner), one, BallMatrix.of(state.outside), outside_one
-        )
+        return cls(program, inner, one, BallMatrix.of(state.outside), outside_one)
 
     def remember(self) -> BallState:
         """See ExactState."""

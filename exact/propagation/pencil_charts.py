@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from exact.arithmetic.linear_algebra import dot, matrix, rows_of
+from exact.arithmetic.linear_algebra import matrix, rows_of
 from exact.arithmetic.nearest import short_rational
 from exact.arithmetic.numbers import Rational, RationalArray
 from exact.arithmetic.texts.printing import short_repr
@@ -156,13 +156,8 @@ def curve_frame(curve: Curve, network: Network) -> Frame:
     its parameters, in which it is the unit circle.
     """
     if curve.one is not None:
-        direction = [
-            b * x - a * y
-            for (a, b), x, y in ((curve.one, x, y) for x, y in zip(curve.u, curve.v, strict=True))
-        ]
-        return Frame(
-            Form.gram(curve.u, curve.v, _ONE), dot(direction, direction), curve.one, curve.along
-        )
+        form, (a, b) = Form.gram(curve.u, curve.v, _ONE), curve.one
+        return Frame(form, form(b, -a), curve.one, curve.along)  # the square of b u - a v
     if curve.radius_squared is not None:
         return Frame(Form.gram(curve.u, curve.v, _ONE), curve.radius_squared)
     if curve.centre is not None:

@@ -47,6 +47,24 @@ def test_equals_the_rational_product(name: str, count: int) -> None:
     assert found is not None and found == weight.exact * columns
 
 
+def test_more_columns_than_are_split_at_a_time() -> None:
+    """And numbers of more digits than one, of both signs, over different denominators."""
+    rng = np.random.default_rng(1)
+    weight = RationalMatrix.from_floats(rng.normal(size=(15, 2 * linear_algebra._CACHED + 300)))
+    values = [rational(float(x)) / (1, 3, 5)[i % 3] for i, x in enumerate(rng.normal(size=9000))]
+    columns = RationalArray(weight.shape[1], 2, values[: 2 * weight.shape[1]])
+    found = wide_product(weight, columns)
+    assert found is not None and found == weight.exact * columns
+
+
+def test_abstains_on_denominators_that_grow() -> None:
+    """Without the common multiple of all of them."""
+    columns = RationalArray(1700, 1, [Rational(1, 2 * i + 1) for i in range(1700)])
+    weight = RationalMatrix.from_floats(np.ones((40, 1700)))
+    assert wide_product(weight, columns) is None
+    assert Dense(weight).apply(columns) == weight.exact * columns
+
+
 @pytest.mark.parametrize("scale", [2.0**-1022, 2.0**-930, 2.0**960])
 def test_abstains_at_the_ends_of_float64(scale: float) -> None:
     weight = RationalMatrix.from_floats(np.full((40, 1700), scale))

@@ -36,7 +36,9 @@ class BallMatrix:
         """The nearest floats with their rounding errors; a zero has none."""
         entries = matrix.entries()
         mid = nearest_floats(entries)
-        rad = np.where([x == 0 for x in entries], 0.0, rounding_error(mid))
+        rad = rounding_error(mid)
+        for i in np.flatnonzero(mid == 0).tolist():
+            rad[i] *= entries[i] != 0
         shape = (matrix.nrows(), matrix.ncols())
         return cls(mid.reshape(shape), rad.reshape(shape))
 

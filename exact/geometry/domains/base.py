@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from exact.arithmetic.enclosures.ball_matrices import BallMatrix
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
 from exact.arithmetic.linear_algebra import Vector
 from exact.arithmetic.numbers import (
@@ -117,6 +118,15 @@ class Curve:
 
     def state(self) -> RationalArray:
         """The inputs as coefficients over (alpha, beta), on an ellipse over (alpha, beta, N)."""
+        return self._state
+
+    @cached_property
+    def balls(self) -> BallMatrix:
+        """The entries of :meth:`state` as floats, with what they err by."""
+        return BallMatrix.of(self._state)
+
+    @cached_property
+    def _state(self) -> RationalArray:
         columns = (self.u, self.v, *(() if self.centre is None else (self.centre,)))
         rows = zip(*columns, strict=True)
         return RationalArray(len(self.u), len(columns), [x for row in rows for x in row])

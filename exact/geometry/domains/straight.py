@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from exact.arithmetic.numbers import Rational, rationals
@@ -44,6 +45,10 @@ class _StraightLine(FlatDomain, CurveDomain):
         return Flat(self._point(), (self._direction(),), self._walls())
 
     def curve(self) -> Curve:
+        return self._curve
+
+    @cached_property
+    def _curve(self) -> Curve:
         end = (_ONE, _ONE) if len(self._walls()) == 2 else (_ZERO, _ONE)
         return Curve(self._point(), self._direction(), end, one=(_ONE, _ZERO), along=(_ZERO, _ONE))
 

@@ -22,6 +22,7 @@ from exact.arithmetic.numbers import (
     Ball,
     FloatArray,
     Rational,
+    RationalArray,
     ball_bounds,
     ball_precision,
     nearest_float,
@@ -45,15 +46,8 @@ class Form:
     @classmethod
     def gram(cls, u: Sequence[Rational], v: Sequence[Rational], scale: Rational) -> Form:
         """|alpha u + beta v|^2 / scale."""
-        pairs = list(zip(u, v, strict=True))
-        a, b, c = (
-            sum(terms, _ZERO)
-            for terms in (
-                (x * x for x, _ in pairs),
-                (x * y for x, y in pairs),
-                (y * y for _, y in pairs),
-            )
-        )
+        rows = RationalArray(2, len(u), [*u, *v])
+        a, b, _, c = (rows * rows.transpose()).entries()
         return cls(a / scale, b / scale, c / scale)
 
     @property

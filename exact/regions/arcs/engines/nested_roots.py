@@ -119,17 +119,15 @@ class NestedRoots(Engine):
 
 def _leaves_the_middle(network: Network, domain: Domain) -> bool:
     """Whether weights or the domain have numbers whose products may leave the range of float64."""
-    radius_squared, numbers = getattr(domain, "radius_squared", None), list[Rational]()
-    if isinstance(domain, CurveDomain):
-        curve = domain.curve()
-        numbers = [*curve.u, *curve.v, *(curve.centre or ())]
-    sizes = nearest_floats([*numbers, *([] if radius_squared is None else [radius_squared])])
+    radius_squared = getattr(domain, "radius_squared", None)
+    sizes = nearest_floats([] if radius_squared is None else [radius_squared])
+    own = [domain.curve().balls.mid] if isinstance(domain, CurveDomain) else []
     arrays = [
         array
         for layer in network.hidden_layers
         for array in (layer.weight.float64(), layer.bias.float64())
     ]
-    return any(_is_beyond(array) for array in (sizes, *arrays))
+    return any(_is_beyond(array) for array in (sizes, *own, *arrays))
 
 
 def _is_beyond(array: FloatArray) -> bool:
@@ -157,6 +155,8 @@ class _Sweep:
         )
         self.quarter_zeros = dict[int, list[tuple[int, int]]]()
         self._begun = begun(curve)
+        state = self._begun[0]
+        self._inner = curve.balls if state is curve.state() else BallMatrix.of(state)
 
     def quarters(self) -> list[Arc]:
         """The whole curve cut at the multiples of a quarter turn of the diamond, the first on top
@@ -178,7 +178,7 @@ class _Sweep:
             )
         exact = ExactState(chain, state, one)
         start, end = (edge_at(quadrant, t) for t in (_ZERO, stop))
-        return Arc(start, end, Walk(BallState.of(exact, program), lambda: exact))
+        return Arc(start, end, Walk(BallState.of(exact, program, self._inner), lambda: exact))
 
     def refined(self, arc: Arc) -> list[Arc]:
         """The parts of an arc behind the next stage, in order."""
