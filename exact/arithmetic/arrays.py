@@ -15,7 +15,8 @@ ByteArray = np.ndarray[Any, np.dtype[np.uint8]]
 KeyArray = np.ndarray[Any, np.dtype[np.bytes_]]
 
 
-IndexArray = np.ndarray[Any, np.dtype[np.int64]]
+# of any width: what is kept by the million is as narrow as its numbers allow
+IndexArray = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
 
 
 WordArray = np.ndarray[Any, np.dtype[np.uint64]]

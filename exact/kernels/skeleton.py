@@ -1066,6 +1066,59 @@ def list_pairs(c: Skeleton, code: Array, pairs: Array, start: int, stop: int) ->
 
 
 @kernel
+def list_edge_facets(c: Skeleton, code: Array, found: Array, start: int, stop: int) -> int:
+    """Write the cell and the wall of every facet in a wall whose lowest vertex is one of `start`,
+    ..., `stop` - 1, as far as `found` has room; returns how many there are, or -1 when a cell is
+    not found.
+    """
+    d, words, count, hinge, first = c.p.shape[1], c.on.shape[1], 0, c.hinge, c.first
+    layer, cell0 = np.int64(c.n[LAYER]), c.n[CELL]
+    before = c.before[layer]
+    for v in range(start, stop):
+        if c.alarm[0] != 0:
+            return 0
+        up = np.int64(c.up[v])
+        for j in range(d):
+            if hinge[v, j] < 64 * words:
+                continue
+            each: Any = 1
+            for s in range(d):
+                if s != j:
+                    both = (up >> 2 * s) & 3
+                    each *= (both & 1) + (both >> 1)
+            if count + each > found.shape[0]:
+                count += each
+                continue
+            # only the side of a wall that is on has cells
+            rises = (up >> 2 * j) & 2
+            for k in range(each):
+                rest: Any = k
+                cell, unit = first[v], 1
+                for w in range(words):
+                    code[w] = c.on[v, w]
+                for s in range(d):
+                    if s == j:
+                        continue
+                    both = (up >> 2 * s) & 3
+                    side = both >> 1
+                    if both == 3:
+                        side = rest & 1
+                        rest >>= 1
+                        cell += side * unit
+                        unit *= 2
+                    place = hinge[v, s]
+                    if side and place < 64 * words:
+                        code[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+                if not rises:
+                    cell = _find(c.table, c.code, layer, code, before) - cell0
+                    if cell < 0:
+                        return -1
+                found[count, 0], found[count, 1] = cell, hinge[v, j] - 64 * words
+                count += 1
+    return count
+
+
+@kernel
 def list_signs(c: Skeleton, code: Array, plus: Array, minus: Array, low: int, high: int) -> bool:
     """For every cell the hinges of the layer that are on at one of its vertices among `low`, ...,
     `high` - 1, and off at one (cells x words); and the bases of these vertices.

@@ -24,6 +24,7 @@ from exact.geometry.combinatorics.code_batches import Errors
 from exact.geometry.combinatorics.codes import (
     Hinge,
     SplineCode,
+    canonical_order,
     code_keys,
     find_key,
     flipped_bits,
@@ -35,6 +36,7 @@ from exact.geometry.combinatorics.tables import Columns, frame
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Box
 from exact.geometry.polyhedra.halfspace import Halfspace
+from exact.geometry.workers import Workers
 from exact.networks.affine_map import AffineMap
 from exact.networks.evaluation.code_maps import CodeMaps
 from exact.networks.evaluation.symbol_maps import SymbolMaps
@@ -687,11 +689,25 @@ class CodedPartition(Partition):
     """
 
     def __init__(self, problem: Problem, engine: str, codes: ByteArray, cells: Cells) -> None:
-        self.order: IndexArray = np.argsort(code_keys(codes), kind="stable")
-        super().__init__(problem, engine, codes[self.order], cells)
-        self._keys = code_keys(self.codes)
-        if bool(np.any(self._keys[1:] == self._keys[:-1])):
-            raise EngineDefect("the engine returned a region twice", value=engine)
+        keys, self._order = code_keys(codes), None
+        if not bool(np.all(keys[:-1] < keys[1:])):
+            self._order = canonical_order(codes, Workers())
+            codes = codes[self._order]
+            keys = code_keys(codes)
+            if bool(np.any(keys[1:] == keys[:-1])):
+                raise EngineDefect("the engine returned a region twice", value=engine)
+        super().__init__(problem, engine, codes, cells)
+        self._keys = keys
+
+    @property
+    def order(self) -> IndexArray:
+        """The engine's number of every region."""
+        return np.arange(len(self)) if self._order is None else self._order
+
+    def in_engine(self, index: int) -> int:
+        """The engine's number of a region."""
+        index = self._number(index)
+        return index if self._order is None else int(self._order[index])
 
     def _sorted_codes(self) -> ByteArray:
         return self.codes
@@ -718,8 +734,10 @@ class CodedPartition(Partition):
 
     def _reordered(self, pairs: IndexArray) -> Adjacency:
         """The adjacency by the engine's pairs of its own numbers."""
-        place = np.empty(len(self), dtype=np.int64)
-        place[self.order] = np.arange(len(self))
+        if self._order is None:
+            return Adjacency.of_pairs(pairs, self.codes)
+        place = np.empty_like(self._order)
+        place[self._order] = np.arange(len(self))
         return Adjacency.of_pairs(place[pairs], self.codes)
 
     def facets_between(self, index: int) -> list[Facet]:

@@ -15,6 +15,8 @@ import pytest
 
 from exact import Box, Budget, InvalidInput, Network, Outcome, RealSpace, partition
 from exact.arithmetic.enclosures.float_environment import flushes_subnormals
+from exact.geometry.combinatorics import codes, dual_graph
+from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.domains.base import FlatDomain
 from exact.geometry.workers import NAME, Workers
 from exact.regions.polytopes.engines import edge_cutting
@@ -71,6 +73,9 @@ def small_ranges(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return cut(cutter, *given)
 
     monkeypatch.setattr(edge_cutting, "_RANGE", 6)
+    monkeypatch.setattr(dual_graph, "_ROWS", 5)
+    monkeypatch.setattr(codes, "_ROWS", 5)
+    monkeypatch.setattr(codes, "_FEW", 10)
     monkeypatch.setattr(edge_cutting, "_BLOCK", 64)
     monkeypatch.setattr(edge_cutting.EdgeCutter, "_new_vertices", noted)
     yield seen
@@ -105,6 +110,51 @@ def test_any_number_of_threads_finds_the_same(name: str, small_ranges: list[int]
         assert threading.get_ident() not in small_ranges and len(set(small_ranges)) <= threads
     other = partition(*JOBS[name], engine="subdivision")
     assert other.digest == alone["digest"]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize(("width", "varying"), [(1, 1), (3, 2), (8, 8), (17, 9)])
+def test_codes_are_put_in_order_by_any_number_of_threads(
+    threads: int, width: int, varying: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codes, "_FEW", 100)
+    monkeypatch.setattr(codes, "_ROWS", 64)
+    draw = np.random.default_rng(width)
+    rows = np.unique(draw.integers(0, 256, (2500, width), dtype=np.uint8), axis=0)
+    rows[:, varying:] = 7  # bytes that all codes share
+    rows = draw.permutation(np.unique(rows, axis=0))
+    with Workers(threads) as workers:
+        found, place = codes.in_canonical_order(rows, workers)
+        numbers = draw.integers(0, len(rows), (3 * len(rows), 2), dtype=np.int32)
+        before = numbers.copy()
+        codes.renumber(numbers, place, workers)
+    assert len(rows) > 200 and found.tolist() == sorted(rows.tolist())
+    assert np.array_equal(found[place], rows) and place.dtype == np.int32
+    assert np.array_equal(found[numbers], rows[before])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("together", [1, 2], ids=["one flips", "some flip together"])
+def test_graphs_are_made_by_any_number_of_threads(
+    threads: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dual_graph, "_ROWS", 16)
+    every = np.arange(2**8)
+    bits = (every[:, None] >> np.arange(8)) & 1
+    rows = np.packbits(np.concatenate([bits, *[bits[:, :3]] * (together - 1)], axis=1), axis=1)
+    pairs = np.array([(i, i ^ (1 << k)) for i in every for k in range(8) if i >> k & 1])
+    with Workers(threads) as workers:
+        graph = Adjacency.of_pairs(np.random.default_rng(0).permutation(pairs), rows, workers)
+    assert [graph.indices[a:b].tolist() for a, b in pairwise(graph.indptr.tolist())] == [
+        sorted(int(i) ^ (1 << k) for k in range(8)) for i in every
+    ]
+    for i in every:
+        for other, flipped in graph.row(int(i)):
+            k = (other ^ int(i)).bit_length() - 1
+            assert flipped.tolist() == [k, *([8 + k] if together == 2 and k < 3 else [])]
+    assert graph.pairs().tolist() == sorted(np.sort(pairs, axis=1).tolist())
+    kept = graph.indices.nbytes + graph.flipped.starts.nbytes + graph.flipped.members.nbytes
+    assert kept <= 20 * graph.edge_count + 4 + 2 * (len(graph.flipped.members) - 2 * len(pairs))
 
 
 def test_ranges_find_what_one_loop_finds(monkeypatch: pytest.MonkeyPatch) -> None:

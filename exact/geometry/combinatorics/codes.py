@@ -13,6 +13,10 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray, KeyArray, WordArray
 from exact.errors import InvalidInput
+from exact.geometry.workers import Workers
+
+_ROWS, _BUCKETS = 2**14, 200  # that one thread takes at a time, and into which all are dealt
+_FEW = 2**15  # below which loading compiled loops takes longer than they spare
 
 
 class Hinge(NamedTuple):
@@ -135,6 +139,68 @@ def code_keys(codes: ByteArray) -> KeyArray:
     if codes.shape[1] == 0:
         return np.zeros(len(codes), dtype="S1")
     return np.ascontiguousarray(codes).view(f"S{codes.shape[1]}")[:, 0]
+
+
+def in_canonical_order(codes: ByteArray, workers: Workers) -> tuple[ByteArray, IndexArray]:
+    """Packed codes in canonical order, and for each the place that it has there.
+
+    Cost: linear in the codes, in compiled loops, which all threads of `workers` share.
+
+    >>> import numpy as np
+    >>> codes, place = in_canonical_order(np.array([[3], [1], [2]], dtype=np.uint8), Workers())
+    >>> codes.tolist(), place.tolist()
+    ([[1], [2], [3]], [2, 0, 1])
+    """
+    order, ranges = canonical_order(codes, workers), workers.ranges(len(codes), _ROWS)
+    found, place = np.empty_like(codes), np.empty_like(order)
+    if len(codes) < _FEW:
+        found[:], place[order] = codes[order], np.arange(len(codes))
+        return found, place
+    from exact.kernels.code_order import gather
+
+    workers.map(gather, [(codes, order, found, place, *ends) for ends in ranges])
+    return found, place
+
+
+def renumber(numbers: IndexArray, place: IndexArray, workers: Workers) -> None:
+    """Replace every number in an array (N x k) by its place."""
+    if len(place) < _FEW:
+        numbers[:] = place[numbers]
+        return
+    from exact.kernels.code_order import renumber as in_range
+
+    ranges = workers.ranges(len(numbers), 4 * _ROWS)
+    workers.map(in_range, [(numbers, place, *ends) for ends in ranges])
+
+
+def canonical_order(codes: ByteArray, workers: Workers) -> IndexArray:
+    """The numbers of packed codes in their canonical order; of equal ones the first comes first."""
+    if len(codes) < _FEW:
+        return np.argsort(code_keys(codes), kind="stable")
+    from exact.kernels.code_order import deal, find_buckets, sort_rows
+
+    words = words_of(codes).byteswap()  # whose order is that of the codes
+    some = np.arange(0, len(codes), -(-len(codes) // _BUCKETS))
+    pivots = words[some[np.argsort(code_keys(codes[some]), kind="stable")]]
+    ranges = workers.ranges(len(codes), _ROWS)
+    bucket = np.empty(len(codes), np.uint8)
+    workers.map(find_buckets, [(words, pivots, bucket, *ends) for ends in ranges])
+    counts = [np.bincount(bucket[low:high], minlength=_BUCKETS + 1) for low, high in ranges]
+    # what a range has of a bucket comes behind all of the buckets before and of the ranges before
+    ends_of = np.cumsum(np.stack(counts).T).reshape(-1, len(counts))
+    places = np.ascontiguousarray((ends_of - np.stack(counts).T).T)
+    order = np.empty(len(codes), index_type(len(codes)))
+    workers.map(
+        deal, [(bucket, own, order, *ends) for own, ends in zip(places, ranges, strict=True)]
+    )
+    last = [0, *ends_of[:, -1].tolist()]
+    workers.map(sort_rows, [(words, order, *ends) for ends in itertools.pairwise(last)])
+    return order
+
+
+def index_type(most: int) -> type[np.signedinteger[Any]]:
+    """The integers that indices up to `most` are kept in."""
+    return np.int32 if most < 2**31 else np.int64
 
 
 def words_of(codes: ByteArray) -> WordArray:

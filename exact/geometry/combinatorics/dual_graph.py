@@ -6,13 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.texts.printing import short_repr
-from exact.geometry.combinatorics.codes import words_of
+from exact.geometry.combinatorics.codes import index_type, words_of
 from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.workers import Workers
+
+_ROWS = 2**14  # that one thread takes at a time
 
 
 @short_repr
@@ -24,7 +28,9 @@ class Adjacency:
     The neighbours of region i are `indices[indptr[i] : indptr[i + 1]]`, ascending; row k of
     `flipped` lists the hinges (as bits of the spline code, ascending) that flip across the facet of
     entry k: one each in general, several where hinges coincide. `scipy.sparse.csr_array((values,
-    indices, indptr))` takes the arrays as they are.
+    indices, indptr))` takes the arrays as they are. They are of 32 bits where their numbers allow,
+    the hinges of 16: 20 bytes for a facet across which one hinge flips. What methods return is of
+    64.
     """
 
     indptr: IndexArray
@@ -32,17 +38,29 @@ class Adjacency:
     flipped: Incidence
 
     @classmethod
-    def of_pairs(cls, pairs: IndexArray, codes: ByteArray) -> Adjacency:
+    def of_pairs(
+        cls, pairs: IndexArray, codes: ByteArray, workers: Workers | None = None
+    ) -> Adjacency:
         """The graph with the given edges (E x 2, each once, in either order) over regions with
         these packed codes.
 
-        Cost: linear in E and the pairs of codes compared, in compiled loops.
+        Cost: linear in E and the pairs of codes compared, in compiled loops, which all threads of
+        `workers` share; what they find does not depend on their number.
         """
-        from exact.kernels.neighbours import neighbour_rows
+        from exact.kernels.neighbours import count_neighbours, list_ends, sort_neighbours
 
-        starts, columns = np.zeros(len(codes) + 1, np.int64), np.empty(2 * len(pairs), np.int64)
-        neighbour_rows(pairs.astype(np.int64, copy=False), starts, columns)
-        return cls(starts, columns, _flips(starts, columns, codes))
+        count, workers = len(codes), Workers() if workers is None else workers
+        pairs = pairs.astype(index_type(count), copy=False)
+        starts = np.zeros(count + 1, index_type(2 * len(pairs)))
+        # every thread has its own rows and reads all edges
+        rows = workers.ranges(count, max(_ROWS, -(-count // workers.threads)))
+        workers.map(count_neighbours, [(pairs, starts, *ends) for ends in rows])
+        np.cumsum(starts, out=starts)
+        ends_of_rows, columns = (np.empty(2 * len(pairs), pairs.dtype) for _ in range(2))
+        workers.map(list_ends, [(pairs, starts, ends_of_rows, *ends) for ends in rows])
+        workers.map(sort_neighbours, [(starts, ends_of_rows, columns, *ends) for ends in rows])
+        del ends_of_rows
+        return cls(starts, columns, _flips(starts, columns, codes, workers))
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -55,7 +73,7 @@ class Adjacency:
     @property
     def degrees(self) -> IndexArray:
         """The number of neighbours of every region."""
-        return np.diff(self.indptr)
+        return np.diff(self.indptr).astype(np.int64, copy=False)
 
     def row(self, index: int) -> Iterator[tuple[int, IndexArray]]:
         """The neighbours of a region, each with the hinges that flip."""
@@ -71,7 +89,7 @@ class Adjacency:
         """Every edge once (E x 2), the smaller region first, in lexicographic order."""
         sources = self.sources
         once = sources < self.indices
-        return np.stack([sources[once], self.indices[once]], axis=1)
+        return np.stack([sources[once], self.indices[once].astype(np.int64)], axis=1)
 
     def pairs_flipping(self, first: int, last: int) -> IndexArray:
         """The edges (as `pairs`) across which some hinge of `first .. last - 1` flips."""
@@ -80,7 +98,7 @@ class Adjacency:
         hit[entries[(self.flipped.members >= first) & (self.flipped.members < last)]] = True
         sources = self.sources
         hit &= sources < self.indices
-        return np.stack([sources[hit], self.indices[hit]], axis=1)
+        return np.stack([sources[hit], self.indices[hit].astype(np.int64)], axis=1)
 
 
 def _starts(lengths: IndexArray) -> IndexArray:
@@ -88,15 +106,22 @@ def _starts(lengths: IndexArray) -> IndexArray:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _flips(starts: IndexArray, columns: IndexArray, codes: ByteArray) -> Incidence:
+def _flips(
+    starts: IndexArray, columns: IndexArray, codes: ByteArray, workers: Workers
+) -> Incidence:
     """For every entry the bits in which the codes of its two regions differ."""
-    from exact.kernels.neighbours import count_flips, list_flips
+    from exact.kernels.neighbours import count_flips, list_flips, single_flips
 
-    words, flips = words_of(codes), np.zeros(len(columns) + 1, np.int64)
-    count_flips(words, starts, columns, flips)
-    flips = np.cumsum(flips)
-    members = np.empty(flips[-1], np.int64)
-    list_flips(words, starts, columns, members)
+    words, rows = words_of(codes), workers.ranges(len(codes), _ROWS)
+    narrow: type[np.signedinteger[Any]] = np.int16 if 8 * codes.shape[1] < 2**15 else np.int32
+    members, given = np.empty(len(columns), narrow), (words, starts, columns)
+    if all(workers.map(single_flips, [(*given, members, *ends) for ends in rows])):
+        return Incidence(np.arange(len(columns) + 1, dtype=starts.dtype), members)
+    flips = np.zeros(len(columns) + 1, np.int64)
+    workers.map(count_flips, [(*given, flips, *ends) for ends in rows])
+    np.cumsum(flips, out=flips)
+    flips, members = flips.astype(index_type(int(flips[-1]))), np.empty(flips[-1], narrow)
+    workers.map(list_flips, [(*given, flips, members, *ends) for ends in rows])
     return Incidence(flips, members)
 
 

@@ -139,8 +139,7 @@ class FlatPartition(Classified, Shaped, CodedPartition):
 
     def witness_of(self, index: int) -> Point:
         """A point strictly inside a region, in the parameters of the domain (homogeneous)."""
-        index = self._number(index)
-        return self.cells.witness(int(self.order[index]))
+        return self.cells.witness(self.in_engine(index))
 
     # ---- facets
 
@@ -279,7 +278,7 @@ class FlatPartition(Classified, Shaped, CodedPartition):
     def _walls_around(self, index: int) -> tuple[Halfspace, ...]:
         """Halfspaces that cut out a region, among which its facets are."""
         if self.cells.walls is not None:
-            return self.cells.walls(int(self.order[index]))
+            return self.cells.walls(self.in_engine(index))
         return region_walls(
             self.problem.network, self.flat, [bool(bit) for bit in self.code_of(index).bits]
         )
@@ -350,7 +349,9 @@ class FlatPartition(Classified, Shaped, CodedPartition):
         engines without one.
         """
         found = self.cells.faces
-        return None if found is None else with_regions_reordered(found, self.order)
+        if found is None or self._order is None:
+            return found
+        return with_regions_reordered(found, self._order)
 
     @cached_property
     def _vertex(self) -> Callable[[int], SymbolicPoint]:

@@ -110,7 +110,7 @@ class CodePartition(CodedPartition):
         S^4. An engine that does not keep polytopes (`sphere_flats`) has to cut it out of a simplex
         first, which takes about three times as long.
         """
-        return self.cells.components(int(self.order[self._number(index)]))
+        return self.cells.components(self.in_engine(index))
 
     # ---- neighbours
 
@@ -125,7 +125,7 @@ class CodePartition(CodedPartition):
         """Two points (y, 1) of the open polytope of a code, one inside the sphere and one outside:
         it occurs between them.
         """
-        return self.cells.witness(int(self.order[self._number(index)]))
+        return self.cells.witness(self.in_engine(index))
 
     def halfspaces_of(self, index: int) -> tuple[Halfspace, ...]:
         """`breakpoint exceeded` for every hinge, in the coordinates of the chart, on one code

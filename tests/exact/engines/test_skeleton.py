@@ -4,7 +4,9 @@ kind of domain; where more than d hinges meet, too, and then says so.
 
 from __future__ import annotations
 
+import gc
 import time
+import tracemalloc
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -92,6 +94,25 @@ def compare(network: Network, domain: FlatDomain) -> FlatCells:
         # of cones in a box nobody knows which of its walls they reach
         assert its_walls <= own_walls if "cones" in cells.evidence else its_walls == own_walls
     return cells
+
+
+def test_what_is_kept_is_codes_and_facets() -> None:
+    """60 bytes a region beyond its code, and 20 a facet: the vertices are gone."""
+    network, box = generic(4, 20, 16), Box(-1, 1, dim=4)
+    partition(generic(3, 6, 6), Box(-1, 1, dim=3), engine="skeleton").neighbours()  # loads it all
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        found = partition(network, box, engine="skeleton")
+        assert isinstance(found, FlatPartition)
+        facets = found.adjacency.edge_count
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(found) > 10_000 and facets > 3 * len(found)
+    assert kept < len(found) * (found.codes.shape[1] + 60) + 20 * facets
+    assert network.code(found.regions[-1].witness) == found.regions[-1].code
 
 
 def is_simple(cells: FlatCells) -> bool:

@@ -5,6 +5,7 @@ cuts them. Longer than others: all that changes the arrays stands in one file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import inf
 from random import Random
@@ -49,9 +50,9 @@ _OF_CELLS = ("start", "rows", "code")
 _TO_CUT = ("link", "zero", "base", "cuts")
 _TO_RISE = (
     *("row", "aerr", "berr", "anorm", "grain", "place", "pe", "qe", "height", "slack"),
-    *("start", "rows"),
+    *("plane", "start", "rows"),
 )
-_TO_READ = ("up", "code", "table")
+_TO_READ = ("on", "up", "code", "table")
 Array = np.ndarray[Any, Any]
 Copies = list[tuple[int, int, bool]]  # (bit, the bit it follows, whether as its opposite)
 
@@ -465,8 +466,10 @@ class EdgeCutter:
 
     def _each(self, loop: Callable[..., Any], count: int, *given: Any) -> list[Any]:
         """What a loop of the kernel finds in every range of `count` vertices or cells."""
-        ranges = self._workers.ranges(count, 4 * self._range)
-        return self._workers.map(loop, [(*given, low, high) for low, high in ranges])
+        return self._each_range(partial(loop, *given), count)
+
+    def _each_range(self, task: Callable[[int, int], Any], count: int) -> list[Any]:
+        return self._workers.map(task, self._workers.ranges(count, 4 * self._range))
 
     def _find_cells(self, layer: int, words: Array, out: IndexArray) -> bool:
         return all(self._each(kernel.find_cells, len(words), self.c, layer, words, out))
@@ -749,7 +752,7 @@ class EdgeCutter:
             found = np.empty((high - low) << self._shift, np.int64)
             return found[: kernel.rising(c, found, low, high)].copy()
 
-        unsure = np.concatenate(self._each(rising, count))
+        unsure = np.concatenate(self._each_range(rising, count))
         count = int(kernel.rising_by_rows(c, along, unsure))
         self._signed += int(c.n[kernel.VERTICES]) * self._dim - count
         for half in unsure[:count].tolist():
@@ -806,6 +809,28 @@ class EdgeCutter:
         self.slivers.settle_copies(codes, self._copies)
         return codes
 
+    def edge_facets(self) -> IndexArray | None:
+        """The cell and the wall, by its number, of every facet on the edge of the domain; None
+        where vertices are not simple, and facets can vanish with the slivers behind them.
+        """
+        if self.slivers is not None:
+            return None
+        c, count = self.c, int(self.c.n[kernel.VERTICES])
+
+        def listed(low: int, high: int) -> IndexArray | None:
+            code, found = np.zeros(self._words, np.uint64), np.empty((_RANGE, 2), np.int32)
+            many = int(kernel.list_edge_facets(c, code, found, low, high))
+            if many > len(found):
+                found = np.empty((many, 2), np.int32)
+                kernel.list_edge_facets(c, code, found, low, high)
+            return None if many < 0 else found[:many].copy()
+
+        found = self._each_range(listed, count)
+        self._watch.check()
+        every = [part for part in found if part is not None]
+        require(len(every) == len(found), "a cell lies at every facet of a wall", count)
+        return np.concatenate(every)
+
     def pairs(self) -> IndexArray:
         """Every two cells that share a facet."""
         c, count = self.c, int(self.c.n[kernel.VERTICES])
@@ -832,35 +857,14 @@ class EdgeCutter:
         if self.slivers is not None:
             self.slivers.c = self.c
 
-    def corners(self, region: int, code: ByteArray) -> IndexArray:
-        """The vertices of a cell, given its full code: those reached from the lowest one."""
-        c = self.c
-        bits = np.unpackbits(code)
-        number = region if self.slivers is None else int(self.slivers.kept[region])
-        start = int(np.searchsorted(c.first, number, side="right")) - 1
-        found, seen = [start], {start}
-        for v in found:
-            for slot, hinge in enumerate(c.hinge[v].tolist()):
-                side = 1 if hinge >= 64 * self._words else int(bits[hinge ^ 7])
-                w = int(c.twin[(v << self._shift) + 2 * slot + side]) >> self._shift
-                if w not in seen:
-                    seen.add(w)
-                    found.append(w)
-        return np.array(found)
-
-    def hinges_of(self, corners: IndexArray) -> list[int]:
-        """The hinges of the facets of the cell with these corners, as bits of the code; -1 - k for
-        wall k.
-        """
-        behind, hinge = 64 * self._words, self.c.hinge[corners]
-        every = np.unique(hinge).tolist()
-        if self.slivers is not None:
-            every = [h for h in every if self.slivers.holds(corners[(hinge == h).any(axis=1)])]
-        return [behind - 1 - hinge if hinge >= behind else hinge ^ 7 for hinge in every]
+    @property
+    def is_simple(self) -> bool:
+        """Whether no more than d constraints meet anywhere."""
+        return not (self.c.n[kernel.TOUCHED] or self._copies or self._vanishes)
 
     def simple(self) -> SimpleVertices | None:
         """What meets at every vertex, where no more than d constraints do anywhere; else None."""
-        if self.c.n[kernel.TOUCHED] or self._copies or self._vanishes:
+        if not self.is_simple:
             return None
         count, behind = int(self.c.n[kernel.VERTICES]), 64 * self._words
         fixed = self._exact.walls
@@ -876,13 +880,6 @@ class EdgeCutter:
         if len(far) and names.max(initial=0) < first + len(walls):
             far = ()
         return SimpleVertices(names, self._full(self.c.on[:count]), walls, far)
-
-    def near(self, vertices: IndexArray) -> FloatArray:
-        """The float coordinates of vertices; infinite ones as NaN."""
-        finite: FloatArray = self.c.p[vertices]
-        if not self._bounded:
-            finite[self.c.q[vertices].any(axis=1)] = np.nan
-        return finite
 
     @property
     def decisions(self) -> dict[str, int]:

@@ -40,31 +40,29 @@ walls: a vertex is `p + K q`, and signs are lexicographic in (q, p).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 
 import numpy as np
 
-from exact.arithmetic.arrays import ByteArray, IndexArray
+from exact.arithmetic.arrays import ByteArray
 from exact.arithmetic.numbers import FloatArray
-from exact.errors import EngineDefect, TooLarge, require
+from exact.errors import TooLarge, require
 from exact.geometry.budgets import Stopped
-from exact.geometry.combinatorics.codes import code_keys
+from exact.geometry.combinatorics.codes import code_keys, in_canonical_order, renumber
 from exact.geometry.combinatorics.incidence import Incidence
 from exact.geometry.domains.base import CurveDomain, Flat
-from exact.geometry.polyhedra.constructions import shortened
 from exact.geometry.polyhedra.faces import (
     FaceComplex,
     Located,
     SymbolicPoint,
     with_regions_reordered,
 )
-from exact.geometry.polyhedra.halfspace import Halfspace, Point, is_inside
-from exact.geometry.polyhedra.programmes.lp import Farkas, short_point, strict_feasibility
+from exact.geometry.polyhedra.programmes.lp import Farkas, strict_feasibility
 from exact.networks.network import Network
 from exact.propagation.bounds import arrangement_bound
-from exact.propagation.enclosures import PointWalk, stages
+from exact.propagation.enclosures import PointWalk, Stage, stages
 from exact.propagation.region_maps import MapWalk
 from exact.regions.cells import Outcome
 from exact.regions.engine import Engine, Job, Problem, Refusal
@@ -72,10 +70,12 @@ from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.balance import balanced
 from exact.regions.polytopes.engines.cones import cells_of_cones, is_made_of_cones
 from exact.regions.polytopes.engines.edge_cutting import EdgeCutter, TooMany
-from exact.regions.polytopes.engines.exact_vertices import ExactVertices, mean_inside
+from exact.regions.polytopes.engines.exact_vertices import ExactVertices
 from exact.regions.polytopes.engines.grains import denominators
+from exact.regions.polytopes.engines.kept_facets import KeptFacets
 from exact.regions.polytopes.engines.subdivision import MAX_DIM, Subdivision, unfinished
 from exact.regions.polytopes.refusals import flat_refusal
+from exact.regions.polytopes.walls.simple_vertices import SimpleVertices
 
 COSTS = (0.5, 1.0, 2.0, 2.5, 3.0, 4.5, 6.5, 15.0, 40.0)
 """Microseconds a region, by dimension, measured on random networks in a box."""
@@ -165,6 +165,7 @@ def _within_budget(job: Job, cells: FlatCells) -> FlatCells:
         cells,
         codes=cells.codes[:most],
         pairs=lambda: pairs[(pairs < most).all(axis=1)],
+        adjacency=None,
         outcome=Outcome.BUDGET_REACHED,
         evidence=f"stopped early: {most:,} regions of {len(cells):,} are listed",
     )
@@ -187,16 +188,15 @@ def _enumerated(job: Job, flat: Flat) -> tuple[FlatCells, bool]:
         return no_cells(network.hinge_count), True
     points, maps = PointWalk(walk, job.device), MapWalk(walk, flat.dim, job.watch, job.workers)
     try:
-        every = zip(network.hidden_layers, walk, denominators(walk), strict=True)
-        for number, (layer, stage, grain) in enumerate(every):
-            count = cutter.cut_layer(number, layer, stage, points, maps, grain)
-            if job.progress is not None:
-                job.progress(count)
-        codes = cutter.codes()
-        pairs = cutter.pairs()
+        _cut_layers(job, cutter, walk, points, maps)
+        codes, place = in_canonical_order(cutter.codes(), job.workers)
+        edges, pairs = cutter.edge_facets(), cutter.pairs()
     except Stopped:
         return unfinished(job, flat, cutter, points), True
-    view = _View(network, flat, cutter, exact, codes)
+    renumber(pairs, place, job.workers)
+    if edges is not None:
+        renumber(edges[:, :1], place, job.workers)
+    view = KeptFacets(network, flat, codes, pairs, edges, exact.walls, job.threads)
     cells = FlatCells(
         codes,
         network.hinge_count,
@@ -205,10 +205,50 @@ def _enumerated(job: Job, flat: Flat) -> tuple[FlatCells, bool]:
         _evidence(cutter, len(codes)),
         cutter.decisions,
         view.walls,
-        lambda: pairs,
-        simple=cutter.simple,
+        view.pairs,
+        adjacency=view.adjacency,
+        simple=_Again(job.problem, flat, job.device, job.threads) if cutter.is_simple else None,
     )
     return cells, points.is_level
+
+
+def _cut_layers(
+    job: Job, cutter: EdgeCutter, walk: list[Stage], points: PointWalk, maps: MapWalk
+) -> None:
+    every = zip(job.network.hidden_layers, walk, denominators(walk), strict=True)
+    for number, (layer, stage, grain) in enumerate(every):
+        count = cutter.cut_layer(number, layer, stage, points, maps, grain)
+        if job.progress is not None:
+            job.progress(count)
+
+
+@dataclass(frozen=True)
+class _Again:
+    """The vertices of a simple complex, cut once more when they are asked for, since they take
+    several times what is kept; None where there is no room for them any more.
+    """
+
+    problem: Problem
+    flat: Flat
+    device: str
+    threads: int
+
+    def __call__(self) -> SimpleVertices | None:
+        job = Job(self.problem, self.device, threads=self.threads)
+        exact = ExactVertices(job.network, self.flat)
+        try:
+            bits = job.network.bits_per_layer
+            cutter = EdgeCutter(self.flat, bits, exact, job.watch, job.workers)
+            require(cutter.inside_walls(), "a domain with regions has vertices", self.flat)
+            walk = balanced(stages(job.network, self.flat))
+            maps = MapWalk(walk, self.flat.dim, job.watch, job.workers)
+            _cut_layers(job, cutter, walk, PointWalk(walk, job.device), maps)
+            return cutter.simple()
+        except Stopped:
+            return None
+        finally:
+            job.workers.close()
+            job.watch.close()
 
 
 def _evidence(cutter: EdgeCutter, cells: int) -> str:
@@ -220,60 +260,6 @@ def _evidence(cutter: EdgeCutter, cells: int) -> str:
         f"by hinges moved by infinitesimals; {slivers.vanished:,} cells that vanish with these "
         "were left out"
     )
-
-
-class _View:
-    """What is asked of a region is made from its vertices."""
-
-    def __init__(
-        self,
-        network: Network,
-        flat: Flat,
-        cutter: EdgeCutter,
-        exact: ExactVertices,
-        codes: ByteArray,
-    ) -> None:
-        self._network, self._flat = network, flat
-        self._cutter, self._exact, self._codes = cutter, exact, codes
-        self._ends = np.cumsum(self._network.bits_per_layer)
-
-    def walls(self, region: int) -> tuple[Halfspace, ...]:
-        """The halfspaces of the facets, walls at infinity left out."""
-        return self._walls(region, self._cutter.corners(region, self._codes[region]))
-
-    def _walls(self, region: int, corners: IndexArray) -> tuple[Halfspace, ...]:
-        found, code = list[Halfspace](), self._codes[region]
-        bits = np.unpackbits(code)
-        for hinge in self._cutter.hinges_of(corners):
-            if hinge < 0:
-                form, k = self._exact.form(-1 - hinge)
-                found += [Halfspace(form)] if k == 0 else []
-                continue
-            layer = int(np.searchsorted(self._ends, hinge, side="right"))
-            bit0 = int(self._ends[layer - 1]) if layer else 0
-            wall = Halfspace(self._exact.hinge_form(layer, code, bit0, hinge - bit0)[0])
-            found.append(wall if bits[hinge] else wall.opposite)
-        return tuple(found)
-
-    def witness(self, region: int) -> Point:
-        """A point strictly inside: floats propose a short dyadic near the mean of the vertices,
-        else an exact mean of the lowest vertex and those at the ends of its edges.
-        """
-        corners = self._cutter.corners(region, self._codes[region])
-        walls = self._walls(region, corners)
-        middle = self._cutter.near(corners).mean(axis=0)
-        if walls and np.isfinite(middle).all():
-            rows = np.stack([wall.float_row for wall in walls])
-            room = float((rows[:, :-1] @ middle + rows[:, -1]).min())
-            proposed = short_point(middle, room)
-            if proposed is not None and is_inside(walls, proposed):
-                return proposed
-        # the lowest vertex, and those next to it, where no two are one point
-        ends = corners[: 1 + self._flat.dim] if self._cutter.slivers is None else corners
-        found = mean_inside([self._exact.point(int(v)) for v in ends], walls)
-        if not is_inside(walls, found):
-            raise EngineDefect("the mean of the vertices is not inside", value=region)
-        return shortened(found, walls)
 
 
 class LatticeFaces(FaceComplex):

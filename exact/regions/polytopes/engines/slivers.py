@@ -69,13 +69,6 @@ class Slivers:
             off = (vanish[self.kept, leader >> 6] >> np.uint64((leader ^ 7) & 63)) & np.uint64(1)
             codes[off == 1, bit >> 3] &= 255 ^ (128 >> (bit & 7))
 
-    def holds(self, vertices: IndexArray) -> bool:
-        """Whether the limit of the facet with these vertices has dimension d - 1."""
-        points = vertices.astype(np.int64)
-        return bool(
-            kernel.dimension(self.c.touch, points, len(points), self._common) == self._dim - 1
-        )
-
     def pairs(self, pairs: IndexArray) -> IndexArray:
         """Every two cells that share a facet in the limit, given those that do in front of it; by
         their places in `kept`.
