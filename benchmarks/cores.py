@@ -1,15 +1,19 @@
 """One large job by one thread and by several, in turn: `python -m benchmarks.cores "5: 40-32"`.
 
 Networks are those of `python -m benchmarks`, "d: widths", cut in the box [-1, 1]^d by `skeleton`;
-every job has a process of its own, after a small one that loads the kernels. "CPU" is that of all
-threads, "serial" that of the first one alone, while the others wait; "bound" is how many times
-sooner it would end on so many cores with nothing else to do, CPU / (serial + rest / threads).
-Bytes are those that the process grew by at its largest. Exit code 1 where digests differ.
+every job has a process of its own, after a small one that loads the kernels, and ends with its
+adjacency. "CPU" is that of all threads, "serial" that of the first one alone, while the others
+wait; "bound" is how many times sooner it would end on so many cores with nothing else to do, CPU /
+(serial + rest / threads). "Peak" are the bytes a region that the process grew by at its largest;
+"kept" what it holds beyond the codes in front of the adjacency, and "graph" with it, for so many
+"facets" a region. Exit code 1 where digests of codes and adjacency differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import hashlib
 import json
 import os
 import subprocess
@@ -20,32 +24,47 @@ from typing import Any
 from benchmarks.clock import peak, setting
 from benchmarks.jobs import layers
 from exact import Box, partition
+from exact.geometry.budgets import resident_bytes
 from exact.sources import tensors
 
-HEAD = "| net | threads | regions | seconds | CPU | serial | bound | bytes a region | load |"
+_BYTES = "peak | kept | graph"
+HEAD = f"| net | threads | regions | seconds | CPU | serial | bound | {_BYTES} | facets | load |"
 
 
 def measured(name: str, threads: int) -> dict[str, Any]:
     """One job in this process."""
     small = tensors.mlp(layers("3: 8-8"))
-    partition(small, Box(-1, 1, dim=3), engine="skeleton", threads=threads)
+    graph = partition(small, Box(-1, 1, dim=3), engine="skeleton", threads=threads).adjacency
     given = tensors.mlp(layers(name))
-    box, before = Box(-1, 1, dim=given.input_dim), peak()
+    box, before, held = Box(-1, 1, dim=given.input_dim), peak(), _held()
     clocks = (time.perf_counter, time.process_time, time.thread_time)
     started = [clock() for clock in clocks]
     found = partition(given, box, engine="skeleton", limit=None, threads=threads)
+    kept = [_held() - held - found.codes.nbytes]
+    graph = found.adjacency
     seconds, cpu, own = (clock() - at for clock, at in zip(clocks, started, strict=True))
-    serial = own if threads > 1 else 0.0
+    kept.append(_held() - held - found.codes.nbytes)
+    serial, most = own if threads > 1 else 0.0, peak()
+    digest = hashlib.sha256(found.digest.encode())
+    for numbers in (graph.indptr, graph.indices, graph.flipped.members):
+        digest.update(numbers.data)
     return {
         "regions": len(found),
-        "digest": found.digest,
+        "digest": digest.hexdigest(),
         "seconds": seconds,
         "cpu": cpu,
         "serial": serial,
         "bound": cpu / (serial + (cpu - serial) / threads) if threads > 1 else 1.0,
-        "bytes": (peak() - before) * 2**20 / len(found),
+        "bytes": [x / len(found) for x in ((most - before) * 2**20, *kept)],
+        "facets": graph.edge_count / len(found),
         "load": os.getloadavg()[0],
     }
+
+
+def _held() -> int:
+    """Bytes that the process holds when nothing waits to be freed."""
+    gc.collect()
+    return resident_bytes()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,7 +94,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(
                 f"| {name} | {threads} | {row['regions']:,} | {row['seconds']:.1f} | "
                 f"{row['cpu']:.1f} | {row['serial']:.1f} | {row['bound']:.2f} | "
-                f"{row['bytes']:.0f} | {row['load']:.1f} |",
+                f"{' | '.join(f'{x:.0f}' for x in row['bytes'])} | {row['facets']:.2f} | "
+                f"{row['load']:.1f} |",
                 flush=True,
             )
     return int(len(digests) > len(set(chosen.jobs)))

@@ -92,8 +92,9 @@ def work(only: str, count: int) -> None:
             seconds.append(time.thread_time() - started)
             cells += len(found)
             fast += len(found) * (AT_ONCE in found.evidence)
-            digest.update(found.digest.encode() + graph.indices.tobytes())
-            digest.update(graph.flipped.members.tobytes())
+            digest.update(found.digest.encode())
+            for numbers in (graph.indices, graph.flipped.members):
+                digest.update(numbers.astype(np.int64).tobytes())  # their width is the tree's own
         row = {
             "shape": name,
             "cells": cells / len(nets),

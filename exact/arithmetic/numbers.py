@@ -403,13 +403,32 @@ class RationalMatrix:
             if self._floats.size > _MOST_KEPT:
                 return _exact_entries(self._floats[index])
             if index not in self._kept:
-                self._kept[index] = _exact_entries(self._floats[index])
+                self._kept[index] = _exact_entries(self._floats[index], self._has_subnormals)
             return list(self._kept[index])
         return [self.exact[index, j] for j in range(self.shape[1])]
 
     @cached_property
     def _kept(self) -> dict[int, list[fmpq]]:
         return {}
+
+    @cached_property
+    def _has_subnormals(self) -> bool:
+        return self._floats is not None and bool(subnormal(self._floats).any())
+
+    @cached_property
+    def is_zero(self) -> bool:
+        """Whether all entries are; of floats no rational is made.
+
+        >>> RationalMatrix.from_floats([0.0, -0.0]).is_zero
+        True
+        >>> RationalMatrix.from_floats([0.0, 5e-324]).is_zero
+        False
+        """
+        if self._floats is None:
+            return not any(self.exact.entries())
+        # by bits but the sign's, whatever the processor makes of subnormals
+        bits = np.ascontiguousarray(self._floats).view(np.uint64)
+        return not bool((bits << np.uint64(1)).any())
 
     def column(self) -> list[fmpq]:
         """The entries of a one-column matrix as backend rationals."""
@@ -506,11 +525,13 @@ def _restored_matrix(
     return RationalMatrix(floats, None if entries is None else fmpq_mat(*shape, entries), shape)
 
 
-def _exact_entries(floats: FloatArray) -> list[fmpq]:
+def _exact_entries(floats: FloatArray, with_subnormals: bool = True) -> list[fmpq]:
     """Finite float64 numbers as backend rationals; subnormals from their bits, whatever the
-    processor makes of them.
+    processor makes of them, unless there are none.
     """
     entries = [fmpq(*x.as_integer_ratio()) for x in floats.tolist()]
+    if not with_subnormals:
+        return entries
     for index in np.flatnonzero(subnormal(floats)):
         entries[index] = fmpq(int(subnormal_units(floats[index : index + 1])[0]), _UNITS)
     return entries

@@ -120,7 +120,8 @@ def test_codes_are_put_in_order_by_any_number_of_threads(
     monkeypatch.setattr(codes, "_FEW", 100)
     monkeypatch.setattr(codes, "_ROWS", 64)
     draw = np.random.default_rng(width)
-    rows = np.unique(draw.integers(0, 256, (2500, width), dtype=np.uint8), axis=0)
+    most = 256 if width < 8 else 3  # so that many agree in all but their last bytes
+    rows = np.unique(draw.integers(0, most, (2500, width), dtype=np.uint8), axis=0)
     rows[:, varying:] = 7  # bytes that all codes share
     rows = draw.permutation(np.unique(rows, axis=0))
     with Workers(threads) as workers:

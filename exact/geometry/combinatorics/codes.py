@@ -147,6 +147,7 @@ def in_canonical_order(codes: ByteArray, workers: Workers) -> tuple[ByteArray, I
     Cost: linear in the codes, in compiled loops, which all threads of `workers` share.
 
     >>> import numpy as np
+    >>> from exact.geometry.workers import Workers
     >>> codes, place = in_canonical_order(np.array([[3], [1], [2]], dtype=np.uint8), Workers())
     >>> codes.tolist(), place.tolist()
     ([[1], [2], [3]], [2, 0, 1])

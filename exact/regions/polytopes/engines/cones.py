@@ -51,10 +51,10 @@ def _scales(does: object) -> bool:
     if not isinstance(does, Layer):
         return True
     if not does.bits:
-        return not any(does.as_affine.bias.column())
+        return does.as_affine.bias.is_zero
     activation, bends = does.activation, does.activation.breakpoints
     straight = not activation.is_piecewise_linear or not any(b for _, b in activation.pieces)
-    return not any(does.bias.column()) and not any(bends) and straight
+    return does.bias.is_zero and not any(bends) and straight
 
 
 @dataclass(frozen=True)

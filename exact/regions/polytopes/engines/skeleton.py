@@ -79,9 +79,10 @@ from exact.regions.polytopes.walls.simple_vertices import SimpleVertices
 
 COSTS = (0.5, 1.0, 2.0, 2.5, 3.0, 4.5, 6.5, 15.0, 40.0)
 """Microseconds a region, by dimension, measured on random networks in a box."""
-START, START_OF_CONES, FEW_DIMENSIONS = 1000.0, 5000.0, 4
-"""Microseconds that starting takes longer than that of `subdivision`, where cones are cut twice; in
-more dimensions they are made up for by a few regions.
+START, START_OF_CONES, FEW_DIMENSIONS = (1000.0, 1000.0, 1000.0, 4000.0, 1000.0), 5000.0, 4
+"""Microseconds that starting takes longer than that of `subdivision`, by dimension (in R^3 boxes
+hold few of the regions that the bound allows), and where cones are cut twice; in more dimensions
+they are made up for by a few regions.
 """
 LEFT = "left to subdivision"
 """What `decisions` counts for a job that was done by `subdivision`."""
@@ -134,7 +135,7 @@ def _start(problem: Problem) -> float:
     if dim > FEW_DIMENSIONS or most < 1.0:
         return 0.0
     of_cones = is_made_of_cones(problem.network, problem.flat)
-    return min(3.0**dim, most if of_cones else most * START / START_OF_CONES)
+    return min(3.0**dim, most if of_cones else most * START[dim] / START_OF_CONES)
 
 
 def _with_all_faces(job: Job) -> FlatCells:
