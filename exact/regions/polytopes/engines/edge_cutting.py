@@ -350,7 +350,9 @@ class EdgeCutter:
         opposites of others are not kept, and what skips a layer goes around it.
         """
         flipped = any(flips and bit >= bit0 for bit, _, flips in self._copies)
-        steps = stage.bends.constant[:1].all() and len(stage.bends.breakpoints) == 1
+        # the last one may be smooth, and nothing is behind it
+        steps = number + 1 < len(self._bits) and len(stage.bends.breakpoints) == 1
+        steps = steps and bool(stage.bends.constant[:1].all())
         self._skips |= any(isinstance(step, str) for step in stage.steps)
         self.c.bare[number] = steps and not flipped
         if self._skips:

@@ -4,6 +4,7 @@ which walls of the domain hold one. All else that is asked of a region is made f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Lock
 
 import numpy as np
@@ -38,7 +39,7 @@ class KeptFacets:
         codes: ByteArray,
         pairs: IndexArray,
         edges: IndexArray | None,
-        walls: list[Form],
+        walls: Sequence[Form],
         threads: int,
     ) -> None:
         self._flat, self._codes, self._threads = flat, codes, threads
