@@ -127,6 +127,13 @@ class Images:
         self._bits = bits
         return outputs(*self._way[-1], bits[self._parts[-1]])
 
+    @property
+    def front(self) -> tuple[Cursor, RationalArray] | None:
+        """Where the last walk stood in front of the last hidden layer, with the pre-activations;
+        None of a network without one.
+        """
+        return self._way[-1] if self._way else None
+
     def _is_same(self, bits: Sequence[bool], part: slice) -> bool:
         return bits[part] == self._bits[part]
 

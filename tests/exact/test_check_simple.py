@@ -7,9 +7,11 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import math
 import random
 from itertools import combinations, pairwise
 
+import numpy as np
 import pytest
 
 from exact import Box, HPolytope, Network, Plane, RealSpace, partition
@@ -22,8 +24,10 @@ from exact.geometry.domains.base import Domain
 from exact.networks.activations import GELU, AbsoluteValue, HardTanh, LeakyReLU, ReLU
 from exact.networks.layers import Layer
 from exact.networks.network import Block
+from exact.propagation.cursor import Images
 from exact.regions import certificate as certificates
 from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.polytopes.walls.tree_maps import TreeMaps
 from exact.sources import tensors
 from tests.exact.forgeries import Record, codes_of, mutant, records_of, renamed, verdict
 from tests.laws import fuzz_headers
@@ -409,3 +413,26 @@ def test_a_file_of_lines_is_as_small_as_it_says() -> None:
     lines = _lines("four", False)
     assert sum(map(len, lines)) < sum(map(len, _lines("four", True))) / 2
     assert json.loads(lines[0])["codes"] == len(lines) - 2
+
+
+@pytest.mark.parametrize("name", ["segment", "deep", "cube", "bent", "no hinge"])
+def test_maps_along_a_tree_are_those_of_the_codes(name: str) -> None:
+    """From any code to any other, back and forth: they need not have regions."""
+    network, _ = JOBS[name]
+    flat, draw = found(name).flat, random.Random(name)
+    tree, images = TreeMaps(network, flat), Images(network, flat)
+    codes = np.unpackbits(found(name).codes, axis=1, count=network.hinge_count).astype(bool)
+    way = list[list[bool]]()
+    for number in range(60):
+        back = draw.randrange(len(way)) if way and draw.random() < 0.3 else 0
+        del way[len(way) - back :]
+        bits = codes[draw.randrange(len(codes))].tolist()
+        if way and draw.random() < 0.7:  # only the last layer flips
+            first = network.hinge_count - network.bits_per_layer[-1] if network.hinge_count else 0
+            bits = [*way[-1][:first], *bits[first:]]
+        flips = [k for k, x in enumerate(bits) if way and x != way[-1][k]]
+        way.append(bits)
+        numbers, scale = tree.next(back, flips, bits)
+        expected = list(images.at(bits).entries())
+        assert [Rational(x, scale) for x in numbers] == expected, number
+        assert scale == math.lcm(*(int(x.q) for x in expected))

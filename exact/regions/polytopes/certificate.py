@@ -30,6 +30,7 @@ from exact.regions.polytopes.walls.bounded_facets import bounds_of, inner_proofs
 from exact.regions.polytopes.walls.facets import code_behind, facet_proofs, region_walls
 from exact.regions.polytopes.walls.named_vertices import NamedVertices
 from exact.regions.polytopes.walls.simple_vertices import SimpleVertices, written_codes
+from exact.regions.polytopes.walls.tree_maps import TreeMaps
 
 
 def records(network: Network, domain: FlatDomain, cells: FlatCells, maps: bool) -> Iterator[Json]:
@@ -103,11 +104,32 @@ class _Writer:
         code = self.cells.codes[index].tobytes()
         record: dict[str, Json] = {"code": code.hex()}
         if self.maps:
-            bits = np.unpackbits(self.cells.codes[index], count=self.cells.hinges)
-            image = self.images.at(bits.astype(bool).tolist())
-            rows, denominator = matrix_rows(list(image.entries()), self.flat.dim + 1)
-            record["map"] = [denominator, *rows]
+            entries = list(self.images.at(self._bits(index)).entries())
+            record["map"] = self._map(*over_common(entries))
         return record
+
+    def _bits(self, index: int) -> list[bool]:
+        bits = np.unpackbits(self.cells.codes[index], count=self.cells.hinges)
+        found: list[bool] = bits.astype(bool).tolist()
+        return found
+
+    def _map(self, numbers: list[int], denominator: int) -> Json:
+        """A map of which these are the entries, row by row."""
+        width = self.flat.dim + 1
+        rows = [hexadecimal(numbers[i : i + width]) for i in range(0, len(numbers), width)]
+        return [hexadecimal([denominator]), *rows]
+
+    def _mapped(self, tree: TreeMaps, index: int, back: int, flips: list[int]) -> dict[str, Json]:
+        """The map of region `index`, the next one of a tree, where there are maps."""
+        if not self.maps:
+            return {}
+        return {"map": self._map(*tree.next(back, flips, self._bits(index)))}
+
+    def _bytes_of(self, hinges: Sequence[int]) -> str:
+        """The code in which these hinges are on, as it is written."""
+        bits = np.zeros(8 * ((self.cells.hinges + 7) // 8), np.uint8)
+        bits[list(hinges)] = 1
+        return np.packbits(bits).tobytes().hex()
 
     # ---- kinds "simple" and "complex"
 
@@ -125,27 +147,26 @@ class _Writer:
         if vertices.far:
             domain["far"] = [hexadecimal(row) for row in vertices.far]
         yield {**self._header("simple", True), "domain": domain, "codes": len(written)}
+        tree = TreeMaps(self.network, self.flat)
         for number, one in enumerate(written):
-            record = self._region(one.region) if self.maps else {}
-            if number:
-                record.pop("code", None)
-                record |= {"back": one.back, "flips": one.flips}
-            elif not self.maps:
-                bits = np.zeros(8 * ((self.cells.hinges + 7) // 8), np.uint8)
-                bits[one.flips] = 1
-                record = {"code": np.packbits(bits).tobytes().hex()}
-            yield record | {"new": one.vertices}
+            own = (
+                {"back": one.back, "flips": one.flips}
+                if number
+                else {"code": self._bytes_of(one.flips)}
+            )
+            mapped = self._mapped(tree, one.region, one.back, one.flips)
+            yield own | mapped | {"new": one.vertices}
 
     def _complex(self, faces: FaceComplex, order: Sequence[int]) -> Iterator[Json]:
         ends = tuple(accumulate(self.network.bits_per_layer))
         named = NamedVertices(faces, self.flat, self.cells.codes, ends)
         yield self._header("complex", True, named.has_cube)
-        for cell in named.cells(order[0]):
-            region = self._region(cell.index)
-            if cell.index != order[0]:
-                del region["code"]
-                region |= {"back": cell.back, "flips": cell.flips}
-            yield region | {"known": cell.known, "new": cell.new}
+        tree = TreeMaps(self.network, self.flat)
+        for number, cell in enumerate(named.cells(order[0])):
+            code = {"code": self.cells.codes[cell.index].tobytes().hex()}
+            own = {"back": cell.back, "flips": cell.flips} if number else code
+            mapped = self._mapped(tree, cell.index, cell.back, cell.flips)
+            yield own | mapped | {"known": cell.known, "new": cell.new}
 
     # ---- kinds "facets" and "bounded"
 
