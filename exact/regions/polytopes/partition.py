@@ -426,7 +426,7 @@ class FlatPartition(Classified, Shaped, CodedPartition):
 
         `measure` is that in input space. Raises InvalidInput when a region is unbounded.
         """
-        return fraction(sum((self.solid(i).volume for i in range(len(self))), Rational(0)))
+        return fraction(sum((self.volume_of(i) for i in range(len(self))), Rational(0)))
 
     @property
     def measure(self) -> Surd:
@@ -560,7 +560,7 @@ class Polytope(Region):
         unit of area; on the affine hull of a flat HPolytope it is that of the shadow on the
         coordinates that are parameters. A point has 1. `measure` is always that in input space.
         """
-        return fraction(self._owner.solid(self.index).volume)
+        return fraction(self._owner.volume_of(self.index))
 
     @property
     def centroid(self) -> tuple[Fraction, ...]:
@@ -596,7 +596,7 @@ class Polytope(Region):
         `float(measure)` and `measure.sympy()` convert it. Raises InvalidInput for an unbounded
         region.
         """
-        return self._owner.measured(self._owner.solid(self.index).volume)
+        return self._owner.measured(self._owner.volume_of(self.index))
 
     @property
     def facet_measures(self) -> tuple[Surd, ...]:

@@ -75,10 +75,11 @@ class InBox:
         if asked is not None:
             rows, inside = asked(int(self.owner.order[index]))
         else:
-            rows, inside = self._table(self.walls(index)), self._witness(index)
+            rows, inside = self.table(self.walls(index)), self.witness(index)
         return (rows, inside) if kernel.all_inside(rows, len(rows), inside) else None
 
-    def _table(self, walls: Sequence[Halfspace]) -> FloatArray:
+    def table(self, walls: Sequence[Halfspace]) -> FloatArray:
+        """The rows of walls, kept for other regions."""
         new = [wall for wall in walls if wall not in self._rows]
         if len(self._rows) + len(new) > _KEPT:
             self._rows, new = {}, list(walls)
@@ -86,7 +87,8 @@ class InBox:
         found = [self._rows[wall] for wall in walls]
         return np.array(found).reshape(len(walls), self.owner.flat.dim + 3)
 
-    def _witness(self, index: int) -> FloatArray:
+    def witness(self, index: int) -> FloatArray:
+        """The floats nearest to a region's witness."""
         at = affine(self.owner.witness_of(index))
         ends = zip(at, self.bounds.middle, self.bounds.half, strict=True)
         return nearest_floats([(x - c) / h for x, c, h in ends])

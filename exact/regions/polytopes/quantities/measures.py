@@ -16,17 +16,25 @@ import numpy as np
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.float_environment import members_in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import LEAST, LEAST_ROOT, U, inflation
-from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rounding_error
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    nearest_float,
+    nearest_floats,
+    rounding_error,
+)
 from exact.arithmetic.surds import Surd
-from exact.errors import InvalidInput
+from exact.errors import InvalidInput, TooLarge
 from exact.geometry.polyhedra.faces import Located, cells_of_facets
 from exact.geometry.polyhedra.halfspace import Halfspace, affine
 from exact.geometry.polyhedra.volumes import BoundedPolytope, root_multiple
 from exact.kernels import measures as kernel
 from exact.regions.polytopes.quantities.complexes import LocatedComplex, Owner
 from exact.regions.polytopes.quantities.in_boxes import InBox
+from exact.regions.polytopes.quantities.simple_volumes import SimpleVolumes
 
 _USEFUL = 2.0**-12  # a bound above this part of what it bounds says too little
+_MANY = 8  # dimensions from which vertices alone cost less than all faces
 _UP = inflation(4096)
 Enclosed = tuple[FloatArray, FloatArray]
 
@@ -113,8 +121,49 @@ class Measured(Owner):
     # ---- volumes
 
     @cached_property
+    def _simple(self) -> SimpleVolumes | None:
+        """Volumes by vertices, in more dimensions than a complex of all faces pays for, or where
+        there is none; None where the domain has no box around it.
+        """
+        self._require_polytopes()
+        many = self.flat.dim >= _MANY
+        box = InBox.of(self) if many or self._complex is None else None
+        return None if box is None else SimpleVolumes(box)
+
+    @cached_property
     def _volumes(self) -> Enclosed:
-        return self._enclosed(1, lambda faces: _lengths(faces[1]), lambda solid: [solid.volume])
+        if self._simple is None:
+            return self._enclosed(1, lambda faces: _lengths(faces[1]), lambda solid: [solid.volume])
+        pairs = [self._simple.float(i) for i in range(len(self.codes))]
+        found = np.array([pair for pair, _ in pairs])
+        weak = np.flatnonzero(~(found[:, 1] <= _USEFUL * found[:, 0])).tolist()
+        if weak and self._complex is not None:
+            faces = self._measured_faces
+            assert faces is not None, "a complex has faces"
+            sizes, errors, _ = _lengths(faces[1])
+            found[weak] = np.stack([sizes, errors], axis=1)[weak]
+            weak = [i for i in weak if not found[i, 1] <= _USEFUL * found[i, 0]]
+        for i in weak:
+            found[i, 0] = nearest_float(self._exact_volume(i, pairs[i][1]))
+            found[i, 1] = rounding_error(found[i, :1])[0]
+        return found[:, :1], found[:, 1]
+
+    def _exact_volume(self, index: int, reason: str) -> Rational:
+        try:
+            return self.volume_of(index)
+        except InvalidInput as error:
+            if not reason:
+                raise
+            raise TooLarge(
+                "a region's volume is out of reach",
+                value=f"region {index}: {reason}; {error.wrong}",
+                remedy="ask for ranges, boxes and margins, or cut a Plane through the domain",
+            ) from error
+
+    def volume_of(self, index: int) -> Rational:
+        """The exact volume of one region."""
+        found = None if self._simple is None else self._simple.exact(index)
+        return self.solid(index).volume if found is None else found
 
     @property
     def volumes_float(self) -> FloatArray:
