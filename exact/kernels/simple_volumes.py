@@ -7,10 +7,10 @@ along every edge leads to another one, until no new set of walls is met.
 
 Vertices. With X near the inverse of the walls' matrix A and |I - X A| + |X| e <= t < 1 in the norm
 of the largest row sum, A is regular and its inverse at most N = |X| / (1 - t). A float point v at
-which the walls are within r of zero is within N r of where they meet. Where all others are certainly
-positive there, the d walls meet in a vertex in which no other wall holds with equality. Sets of
-walls that are such vertices and closed under steps are all vertices: edges join them (Balinski
-1961), and an edge has one other end.
+which the walls are within r of zero is within N r of where they meet. Where all others are
+certainly positive there, the d walls meet in a vertex in which no other wall holds with equality.
+Sets of walls that are such vertices and closed under steps are all vertices: edges join them
+(Balinski 1961), and an edge has one other end.
 
 Volume. For a vector c, with c = A' g at a vertex v and h = c . (v - w) for any point w,
     volume = sum over v of h^d / (d! |det A| product of -g_i)           (Lawrence 1991)
@@ -39,7 +39,7 @@ Array = np.ndarray[Any, Any]
 @numba.njit(cache=True, nogil=True)
 def vertices(walls: Array, start: Array, sets: Array, table: Array) -> tuple[int, int]:
     """List the vertices of the polytope of walls (n x (d + 3)) as sets of d walls in rows of
-    `sets`, from one of them; `table` is space for finding sets, int64, more entries of -1 than sets.
+    `sets`, from one of them; `table` is space for finding sets: int64, -1, more than sets.
 
     Returns an outcome, and how many were found.
     """
