@@ -11,7 +11,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import certificates, instruments, opponents, region_quantities, spheres, tables
+from benchmarks import (
+    certificates,
+    instruments,
+    opponents,
+    region_quantities,
+    slices,
+    spheres,
+    tables,
+)
 from benchmarks.clock import setting
 from benchmarks.jobs import QUICK, SUITES, Job
 
@@ -31,7 +39,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         nargs="*",
         metavar="suite",
         help=f"of {', '.join(SUITES)}; all of them if left out; or instruments, "
-        "quantities or certificates, which have options of their own",
+        "quantities, certificates or slices, which have options of their own",
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny networks and limits: does it still run?"
@@ -133,6 +141,8 @@ def main(arguments: list[str] | None = None) -> int:
         return region_quantities.main(given[1:])
     if given[:1] == ["certificates"]:
         return certificates.main(given[1:])
+    if given[:1] == ["slices"]:
+        return slices.main(given[1:])
     chosen = options(given)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(chosen.threads)))
     print(line := setting(chosen.threads), flush=True)

@@ -27,11 +27,13 @@ from exact import (
 )
 from exact.arithmetic.numbers import RationalArray
 from exact.check import Status
+from exact.kernels import patch_cells
 from exact.networks.graphs.graph import Graph
 from exact.networks.graphs.slices.by_floats import FloatCuts, Uncertain
 from exact.networks.graphs.slices.cutting import PatchCutter
 from exact.networks.graphs.slices.lines import Cell
 from exact.networks.graphs.slices.open_cells import forms_at
+from exact.networks.graphs.slices.parts import Parts
 from exact.networks.graphs.slices.patches import Bend, Choice
 from exact.regions.arcs.engines import slice_line
 from tests.laws.random_graphs import Made, random_graph
@@ -215,14 +217,23 @@ def test_cells_are_proved_by_integers_alone(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS[::4])
-def test_integers_alone_give_the_same_cells(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if floats left every sign open."""
+def test_loops_and_integers_give_the_same_cells(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled loops; stages cut one by one from the whole patch; and as if floats left every sign
+    open.
+    """
     known, rng = made(seed)
     graph = known.graph
     p, q, *_ = points(rng, graph.input_dim, 2)
     domains: list[Plane | Segment] = [Segment(p, q)]
     domains += [plane(rng, graph.input_dim)] if graph.input_dim > 1 else []  # type: ignore[list-item]
     expected = [partition(graph, domain) for domain in domains]
+    monkeypatch.setattr(Parts, "run", _all_open)
+    for domain, other in zip(domains, expected, strict=True):
+        found = partition(graph, domain)
+        assert found == other and found.decisions["exact"] >= other.decisions["exact"]
+        assert found.neighbours().tolist() == other.neighbours().tolist()
 
     def uncertain(*_: object) -> None:
         raise Uncertain
@@ -233,6 +244,15 @@ def test_integers_alone_give_the_same_cells(seed: int, monkeypatch: pytest.Monke
         found = partition(graph, domain)
         assert found.decisions["filter"] == 0 and found == other
         assert found.neighbours().tolist() == other.neighbours().tolist()
+
+
+def _all_open(parts: Parts, most: int, alarm: np.ndarray) -> bool:
+    """The whole patch left to other means."""
+    n, stack, found = parts.walls, parts._stack, parts.found
+    found.corner[:n], found.side[:n] = stack.corner[:n], stack.side[:n]
+    found.kind[0], found.node[0], found.begin[1] = patch_cells.OPEN, -1, n
+    parts._t[[patch_cells.PARTS, patch_cells.PART_CORNERS]] = 1, n
+    return True
 
 
 @pytest.mark.parametrize("seed", range(0, 60, 3))

@@ -50,20 +50,20 @@ class FloatCuts:
         self, number: int, stage: Bend, cell: Cell, rows: FloatArray, off: FloatArray
     ) -> list[Part]:
         bends, piece = stage.layer.activation.breakpoints, cell.piece
-        bits = stage.bits.reshape(-1, len(bends))[stage.places].astype(np.int64)
+        bits, is_open = cell.bits(number, stage), cell.is_open(number, stage)
         parts = [(piece, bits)]
         for k, bend in enumerate(bends):
             shifted, lost = self._minus(rows, off, bend)
             values, doubt = self._values(piece, shifted, lost)
             doubtful = np.asarray(~(np.abs(values) > doubt) & ~(doubt == 0.0))
-            if bool(doubtful[stage.open[:, k]].any()):
+            if bool(doubtful[is_open[:, k]].any()):
                 raise Uncertain
             on, below = (np.asarray(x.any(axis=1)) for x in (values > 0, values < 0))
-            self.signs += int(stage.open[:, k].sum()) * values.shape[1]
-            fixed = stage.open[:, k] & ~(on & below)
+            self.signs += int(is_open[:, k].sum()) * values.shape[1]
+            fixed = is_open[:, k] & ~(on & below)
             for _, own in parts:
                 own[fixed, k] = on[fixed]
-            crossing = np.flatnonzero(stage.open[:, k] & on & below)
+            crossing = np.flatnonzero(is_open[:, k] & on & below)
             cuts = [self.lines.add(cell, number, unit, k) for unit in crossing.tolist()]
             lines = _Crossing(shifted[crossing], lost[crossing], crossing, cuts)
             parts = [half for part in parts for half in self._cut_all(*part, k, lines)]
@@ -121,6 +121,8 @@ class FloatCuts:
         self, number: int, stage: Choice, cell: Cell, rows: FloatArray, off: FloatArray, life: Signs
     ) -> list[Part]:
         winners = self._clear_winners(stage, cell.piece, rows, off, life)
+        if cell.known is not None:
+            winners = np.where(cell.known[number] == _OPEN, winners, cell.known[number])
         parts = [(cell.piece, winners)]
         for window in np.flatnonzero(winners == _OPEN).tolist():
             there = np.flatnonzero(stage.candidates[window] >= 0).tolist()

@@ -15,6 +15,7 @@ from exact.networks.graphs.slices.patches import Bend, Choice
 from exact.networks.graphs.slices.pieces import ExactPiece
 
 Part = tuple[ExactPiece, IndexArray]
+_OPEN = -2  # a window whose winner is not known
 
 
 def cut_exactly(lines: Lines, number: int, stage: Bend | Choice, cell: Cell) -> list[Part]:
@@ -29,9 +30,8 @@ def cut_exactly(lines: Lines, number: int, stage: Bend | Choice, cell: Cell) -> 
 def _bends(lines: Lines, number: int, stage: Bend, cell: Cell) -> list[Part]:
     bends, stop = stage.layer.activation.breakpoints, lines.stop(cell.open.taken)
     whole = lines.exact(cell.piece)
-    bits = stage.bits.reshape(-1, len(bends))[stage.places].astype(np.int64)
-    parts: list[Part] = [(whole, bits)]
-    for unit, k in np.argwhere(stage.open).tolist():
+    parts: list[Part] = [(whole, cell.bits(number, stage))]
+    for unit, k in np.argwhere(cell.is_open(number, stage)).tolist():
         form = lines.less(stop.row(int(stage.places[unit])), bends[k])
         signs = whole.signs(form)
         if min(signs) >= 0 or max(signs) <= 0:
@@ -65,8 +65,9 @@ def _halves(
 
 
 def _windows(lines: Lines, number: int, stage: Choice, cell: Cell) -> list[Part]:
-    parts: list[Part] = [(lines.exact(cell.piece), np.zeros(len(stage.places), np.int64))]
-    for window in range(len(stage.places)):
+    known = np.full(len(stage.places), _OPEN) if cell.known is None else cell.known[number]
+    parts: list[Part] = [(lines.exact(cell.piece), known)]
+    for window in np.flatnonzero(known == _OPEN).tolist():
         symbols, rows = _functions(lines, stage, cell, window)
         found = list[Part]()
         for piece, own in parts:

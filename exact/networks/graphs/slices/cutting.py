@@ -78,9 +78,13 @@ class PatchCutter:
         ]
         return np.concatenate([np.zeros(0, bool), *parts])
 
-    def cells(self, pause: Callable[[], object] = lambda: None) -> Iterator[list[Cell]]:
-        """The cells behind the last stage, some at a time; `pause` is called now and then."""
-        waiting = [(0, [self.start])]
+    def cells(
+        self, pause: Callable[[], object] = lambda: None, start: Cell | None = None
+    ) -> Iterator[list[Cell]]:
+        """The cells behind the last stage of the patch or of a part of it, some at a time; `pause`
+        is called now and then.
+        """
+        waiting = [(0, [self.start if start is None else start])]
         while waiting:
             pause()
             number, cells = waiting.pop()
@@ -90,8 +94,8 @@ class PatchCutter:
             found = self._behind(number, cells, pause)
             if len(self.lines.scale) == 2:  # along the line, the first part first
                 found.sort(key=lambda cell: float((cell.piece.corners @ self._first).min()))
-            for start in reversed(range(0, len(found), _AT_ONCE)):
-                waiting.append((number + 1, found[start : start + _AT_ONCE]))
+            for first in reversed(range(0, len(found), _AT_ONCE)):
+                waiting.append((number + 1, found[first : first + _AT_ONCE]))
 
     def _behind(
         self, number: int, cells: list[Cell], pause: Callable[[], object] = lambda: None
@@ -114,7 +118,8 @@ class PatchCutter:
                     behind = bent(self.patch, stage, cell.open, rows, off, taken)
                 else:
                     behind = chosen(self.patch, stage, cell.open, rows, off, taken)
-                found.append(Cell(piece, behind, cell.by_integers or exactly))
+                by_integers = cell.by_integers or exactly
+                found.append(replace(cell, piece=piece, open=behind, by_integers=by_integers))
         return found
 
     def _parts(

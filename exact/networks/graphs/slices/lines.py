@@ -6,14 +6,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from exact.arithmetic.arrays import IndexArray
+import numpy as np
+
+from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.numbers import Rational, RationalArray, coprime_integers
 from exact.networks.graphs.graph import Graph
 from exact.networks.graphs.slices.open_cells import OpenCell, bits_of
+from exact.networks.graphs.slices.parts import Parts
 from exact.networks.graphs.slices.patches import Bend, Choice, Patch
 from exact.networks.graphs.slices.pieces import ExactPiece, Integers, Piece
 from exact.networks.graphs.stops import Stop, begin
@@ -41,19 +44,34 @@ class Cut:
 @dataclass(frozen=True)
 class Cell:
     """A piece of the patch and what the stages so far do on it; `by_integers` says whether one of
-    them was left to integers.
+    them was left to integers. `known` is what is decided of every stage beforehand: bits, and the
+    candidates that win, -1 and -2 where nothing is.
     """
 
     piece: Piece
     open: OpenCell
     by_integers: bool = False
+    known: tuple[IndexArray, ...] | None = None
+
+    def is_open(self, number: int, stage: Bend) -> BitArray:
+        """Which bits of a stage are (neurons x bends)."""
+        return stage.open if self.known is None else stage.open & (self.known[number] < 0)
+
+    def bits(self, number: int, stage: Bend) -> IndexArray:
+        """Those of the open neurons of a stage, as far as they are decided (neurons x bends)."""
+        bits = stage.bits.reshape(-1, stage.open.shape[1])[stage.places].astype(np.int64)
+        if self.known is None:
+            return bits
+        known = self.known[number]
+        return np.where(known < 0, bits, known)
 
 
 @dataclass
 class Lines:
     """The walls and cuts of a patch of a graph, over the basis of `state`, in which `one` is the
     constant 1. `walls` are the exact forms of the patch's sides in order, positive inside; `scale`
-    is a form that is positive on the patch.
+    is a form that is positive on the patch. Lines of `parts`, which compiled loops cut, come behind
+    the walls, others behind them.
     """
 
     graph: Graph
@@ -62,10 +80,10 @@ class Lines:
     walls: tuple[Integers, ...]
     scale: Integers
     patch: Patch
-    cuts: list[Cut | Integers] = field(init=False)
+    parts: Parts | None = None
 
     def __post_init__(self) -> None:
-        self.cuts = list(self.walls)
+        self._cuts = list[Cut]()
         self._stops: OrderedDict[tuple[bytes, ...], Stop] = OrderedDict()
         self._forms: dict[int, Integers] = {}
 
@@ -78,16 +96,36 @@ class Lines:
         form: Integers | None = None,
     ) -> int:
         """The number of a new cut of a cell, with its exact form where that is known."""
-        self.cuts.append(Cut(cell.open.taken, stage, unit, bend))
+        self._cuts.append(Cut(cell.open.taken, stage, unit, bend))
+        number = self._first + len(self._cuts) - 1
         if form is not None:
-            self._forms[len(self.cuts) - 1] = form
-        return len(self.cuts) - 1
+            self._forms[number] = form
+        return number
 
-    def form(self, number: int) -> Integers:
-        """The exact form of a wall or a cut, positive on the side of the greater code."""
+    @property
+    def _first(self) -> int:
+        """The number of the first line that no compiled loop cut."""
+        return len(self.walls) if self.parts is None else self.parts.lines
+
+    def cut(self, number: int, taken: tuple[IndexArray, ...] | None = None) -> Cut | None:
+        """A cut by its number, None for a wall. `taken` is what was decided on a cell beside it; by
+        that its form is the same, and one walk does for all sides of the cell.
+        """
+        if number < len(self.walls):
+            return None
+        if number >= self._first:
+            return self._cuts[number - self._first]
+        assert self.parts is not None, "else there are no lines of it"
+        own, stage, unit, bend = self.parts.cut(number)
+        return Cut((own if taken is None else taken)[:stage], stage, unit, bend)
+
+    def form(self, number: int, taken: tuple[IndexArray, ...] | None = None) -> Integers:
+        """The exact form of a wall or a cut, positive on the side of the greater code; `taken` as
+        :meth:`cut` has it.
+        """
         if number not in self._forms:
-            cut = self.cuts[number]
-            self._forms[number] = cut if isinstance(cut, tuple) else self._form_of(cut)
+            cut = self.cut(number, taken)
+            self._forms[number] = self.walls[number] if cut is None else self._form_of(cut)
         return self._forms[number]
 
     def _form_of(self, cut: Cut) -> Integers:
@@ -106,8 +144,8 @@ class Lines:
 
     def unit_of(self, number: int) -> int | None:
         """The unit whose output is zero on a cut, where there is one."""
-        cut = self.cuts[number]
-        return self._zeros.get(cut.label) if isinstance(cut, Cut) else None
+        cut = self.cut(number)
+        return None if cut is None else self._zeros.get(cut.label)
 
     @cached_property
     def _zeros(self) -> dict[tuple[Any, ...], int]:
@@ -146,6 +184,6 @@ class Lines:
                 self._stops.popitem(last=False)
         return found
 
-    def exact(self, piece: Piece) -> ExactPiece:
-        """A piece by the exact forms of its sides."""
-        return ExactPiece.of(piece.names, self.form, self.scale)
+    def exact(self, piece: Piece, taken: tuple[IndexArray, ...] | None = None) -> ExactPiece:
+        """A piece by the exact forms of its sides; `taken` as :meth:`cut` has it."""
+        return ExactPiece.of(piece.names, lambda number: self.form(number, taken), self.scale)

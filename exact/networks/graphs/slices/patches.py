@@ -34,8 +34,8 @@ from exact.arithmetic.numbers import (
     rational,
     rounding_error,
 )
+from exact.networks.graphs.marks import classes, marks_behind, numbered
 from exact.networks.graphs.maxima import Maximum
-from exact.networks.graphs.slices.marks import classes, marks_behind, numbered
 from exact.networks.graphs.steps import Step, Sum, walk
 from exact.networks.layers import Layer
 
@@ -65,8 +65,8 @@ class Form:
 class Bend:
     """What a layer leaves undecided: neurons `places` with pre-activations `rows` (neurons x (basis
     + variables before)). `bits` are those of the whole layer as far as they are decided, `open`
-    (neurons x bends) those that are not. Neuron j is unit `first_unit + j` and has variable
-    `first_variable + j`.
+    (neurons x bends) those that are not. Neurons that are `same` are one function. Neuron j is unit
+    `first_unit + j` and has variable `first_variable + j`.
     """
 
     layer: Layer
@@ -77,6 +77,7 @@ class Bend:
     bits: BitArray
     open: BitArray
     sure: BitArray
+    same: IndexArray
     first_unit: int
     first_variable: int
 
@@ -276,6 +277,7 @@ def _bent(patch: Patch, layer: Layer, z: Form) -> Form:
             on.reshape(-1),
             is_open[places],
             z.sure[places],
+            z.same[places],
             patch.units,
             patch.variables,
         )

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import gcd
 from typing import Any
 
 import numpy as np
 
+from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rounding_error
 
@@ -189,6 +191,67 @@ def _wide_cross(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.array(
         [a[1] * b[2] + a[2] * b[1], a[2] * b[0] + a[0] * b[2], a[0] * b[1] + a[1] * b[0]]
     )
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """Convex polygons of the plane as arrays: corners `begin[i] : begin[i + 1]` of polygon i, each
+    with its coordinates and how far they may be off (corners x 3), the side from there on as 2
+    number + (1 where the form of the line is negative), and that form (corners x 3) within `off`.
+    """
+
+    begin: IndexArray
+    corner: FloatArray
+    side: IndexArray
+    form: FloatArray
+    off: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.begin) - 1
+
+    def piece(self, index: int) -> Piece:
+        """One of them."""
+        own = slice(int(self.begin[index]), int(self.begin[index + 1]))
+        at = self.corner[own]
+        names = tuple((side >> 1, -1 if side & 1 else 1) for side in self.side[own].tolist())
+        corners = np.column_stack([at[:, :2], np.ones(len(at))])
+        return Piece(corners, at[:, 2], names, self.form[own], self.off[own])
+
+    @classmethod
+    def of(cls, pieces: Sequence[Piece]) -> Polygons:
+        """Some pieces of a plane, on whose corners the last coordinate is 1."""
+        empty = np.zeros((0, 3))
+        names = [2 * number + (side < 0) for piece in pieces for number, side in piece.names]
+        corners = [np.column_stack([piece.corners[:, :2], piece.slack]) for piece in pieces]
+        return cls(
+            np.cumsum([0, *(len(piece.names) for piece in pieces)]),
+            np.concatenate([empty, *corners]),
+            np.array(names, dtype=np.int64),
+            np.concatenate([empty, *(piece.forms for piece in pieces)]),
+            np.concatenate([empty[:, 0], *(piece.off for piece in pieces)]),
+        )
+
+    def with_more(self, other: Polygons) -> Polygons:
+        """These, and others behind them."""
+        return Polygons(
+            np.concatenate([self.begin, other.begin[1:] + self.begin[-1]]),
+            np.concatenate([self.corner, other.corner]),
+            np.concatenate([self.side, other.side]),
+            np.concatenate([self.form, other.form]),
+            np.concatenate([self.off, other.off]),
+        )
+
+    @cached_property
+    def owner(self) -> IndexArray:
+        """The polygon of every side."""
+        return np.repeat(np.arange(len(self)), np.diff(self.begin))
+
+    @cached_property
+    def next(self) -> IndexArray:
+        """The side behind every side around its polygon."""
+        found = np.arange(1, len(self.side) + 1)
+        found[self.begin[1:] - 1] = self.begin[:-1]
+        return found
 
 
 # ---- exact

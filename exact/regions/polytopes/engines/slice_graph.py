@@ -23,6 +23,8 @@ from exact.geometry.polyhedra.programmes.lp import Farkas, short_point, strict_f
 from exact.networks.graphs.graph import Graph
 from exact.networks.graphs.slices.cutting import PatchCutter
 from exact.networks.graphs.slices.lines import Cell
+from exact.networks.graphs.slices.parts import Parts
+from exact.networks.graphs.slices.pieces import Polygons
 from exact.networks.graphs.slices.sides import neighbours
 from exact.regions.cells import Outcome
 from exact.regions.engine import CHAIN, Engine, Job, Problem, Refusal
@@ -31,6 +33,7 @@ from exact.regions.polytopes.engines.exact_vertices import mean_inside
 from exact.regions.polytopes.refusals import flat_refusal
 
 _KEPT = 1 << 14
+_AT_ONCE = 20_000  # cells between two reports
 
 
 class SliceGraph(Engine):
@@ -72,34 +75,51 @@ class SliceGraph(Engine):
         one = (Rational(0), Rational(0), Rational(1))
         try:
             cutter = PatchCutter(network, job.problem.flat.state(), one, walls, (0, 0, 1))
-            cells, complete = _cut(job, cutter)
         except Stopped:
             return no_cells(network.hinge_count)
-        return _collected(job, cutter, cells, complete) if cells else no_cells(network.hinge_count)
+        parts, rest, complete = _cut(job, cutter)
+        if not parts.cell_count + len(rest):
+            return no_cells(network.hinge_count)
+        return _collected(job, cutter, parts, rest, complete)
 
 
 def _is_empty(problem: Problem) -> bool:
     return isinstance(strict_feasibility(problem.flat.walls, problem.flat.dim), Farkas)
 
 
-def _cut(job: Job, cutter: PatchCutter) -> tuple[list[Cell], bool]:
-    """The cells, and whether they are all."""
-    found = list[Cell]()
+def _cut(job: Job, cutter: PatchCutter) -> tuple[Parts, list[Cell], bool]:
+    """The parts that compiled loops found, the cells of those that they left open, and whether
+    these are all.
+    """
+    parts, rest, asked = Parts(cutter.patch, cutter.start.piece), list[Cell](), 0
+    cutter.lines.parts = parts
+    most = 2**62 if job.most is None else job.most
+    complete = False
+    while not complete:
+        asked = min(most, asked + _AT_ONCE)
+        complete = parts.run(asked, job.watch.alarm)
+        if job.out_of_budget(parts.cell_count) and not complete:
+            return parts, rest, False
     try:
-        for cells in cutter.cells(job.watch.check):
-            found += cells
-            if job.out_of_budget(len(found)):
-                return found[: job.most], False
+        for part in parts.open.tolist():
+            start = Cell(parts.piece(part), cutter.start.open, known=parts.known_on(part))
+            for cells in cutter.cells(job.watch.check, start):
+                rest += cells
+                if job.out_of_budget(parts.cell_count + len(rest)):
+                    return parts, rest[: max(0, most - parts.cell_count)], False
     except Stopped:
-        return found, False
-    return found, True
+        return parts, rest, False
+    return parts, rest, True
 
 
-def _collected(job: Job, cutter: PatchCutter, cells: list[Cell], complete: bool) -> FlatCells:
+def _collected(
+    job: Job, cutter: PatchCutter, parts: Parts, rest: list[Cell], complete: bool
+) -> FlatCells:
     """The cells as arrays; what is exact about them is made when asked for."""
-    of = _Pieces(cutter, cells, complete)
-    codes = np.stack([np.packbits(cutter.code(cell)) for cell in cells])
-    signs, exactly = cutter.decisions["filter"], cutter.decisions["exact"]
+    of = _Pieces(cutter, parts, rest, complete)
+    others = [np.packbits(cutter.code(cell)) for cell in rest]
+    codes = parts.codes(job.network.hinge_count)
+    signs, exactly = parts.signs + cutter.decisions["filter"], cutter.decisions["exact"]
     evidence = (
         f"every cut keeps both parts of a cell: {signs:,} signs by floats with proved bounds, and "
         f"{exactly:,} cells cut in integers at some step"
@@ -107,12 +127,12 @@ def _collected(job: Job, cutter: PatchCutter, cells: list[Cell], complete: bool)
         else "stopped early: the cells found are whole, others were not reached"
     )
     return FlatCells(
-        codes,
+        np.concatenate([codes, np.stack(others)]) if others else codes,
         job.network.hinge_count,
         of.witness,
         Outcome.COMPLETE if complete else Outcome.BUDGET_REACHED,
         evidence,
-        cutter.decisions,
+        {"filter": signs, "exact": exactly},
         of.walls,
         of.pairs,
     )
@@ -121,32 +141,41 @@ def _collected(job: Job, cutter: PatchCutter, cells: list[Cell], complete: bool)
 class _Pieces:
     """What is exact about cells, made when asked for."""
 
-    def __init__(self, cutter: PatchCutter, cells: list[Cell], complete: bool) -> None:
-        self._cutter, self._cells, self._complete = cutter, cells, complete
+    def __init__(self, cutter: PatchCutter, parts: Parts, rest: list[Cell], complete: bool) -> None:
+        self._cutter, self._parts, self._rest, self._complete = cutter, parts, rest, complete
+        self._own = parts.cells
         self.walls = lru_cache(_KEPT)(self._walls)
 
     @cached_property
-    def _pairs(self) -> list[tuple[int, int, int]]:
-        return neighbours(self._cutter.lines, self._cells, self._complete)
+    def _polygons(self) -> Polygons:
+        return self._parts.polygons.with_more(Polygons.of([cell.piece for cell in self._rest]))
 
     def pairs(self) -> IndexArray:
         """Every two cells that share a side."""
-        return np.array([pair[:2] for pair in self._pairs], dtype=np.int64).reshape(-1, 2)
+        return neighbours(self._cutter.lines, self._polygons, self._complete)
+
+    def _taken(self, index: int) -> tuple[IndexArray, ...]:
+        if index < len(self._own):
+            return self._parts.taken_on(int(self._own[index]))
+        return self._rest[index - len(self._own)].open.taken
 
     def _walls(self, index: int) -> tuple[Halfspace, ...]:
-        names = self._cells[index].piece.names
+        names, taken = self._polygons.piece(index).names, self._taken(index)
         return tuple(
             wall if side > 0 else wall.opposite
-            for wall, side in ((Halfspace(self._cutter.lines.form(n)), side) for n, side in names)
+            for wall, side in (
+                (Halfspace(self._cutter.lines.form(number, taken)), side) for number, side in names
+            )
         )
 
     def corners(self, index: int) -> tuple[Point, ...]:
         """The exact corners of a cell."""
-        return self._cutter.exact(self._cells[index]).corners
+        lines = self._cutter.lines
+        return lines.exact(self._polygons.piece(index), self._taken(index)).corners
 
     def witness(self, index: int) -> Point:
         """A point strictly inside a cell; floats propose a short one."""
-        walls, piece = self.walls(index), self._cells[index].piece
+        walls, piece = self.walls(index), self._polygons.piece(index)
         rows = np.stack([wall.float_row for wall in walls])
         middle = piece.corners.mean(axis=0)[:2]
         found = short_point(middle, float((rows[:, :2] @ middle + rows[:, 2]).min()))
