@@ -860,11 +860,11 @@ def _piece(
             continue
         a0, a1, a2, off = _gap(plan, b, found, w, here, count, r0, one, other)
         t[SIGNS] += count
-        up, down, zero = False, False, False
+        up, down = False, False
         for k in range(count):
             if w.signs[k] == 2:
                 return False
-            up, down, zero = up or w.signs[k] > 0, down or w.signs[k] < 0, zero or w.signs[k] == 0
+            up, down = up or w.signs[k] > 0, down or w.signs[k] < 0
         if not up and not down:  # the same function: the first candidate has it
             if other < one:
                 return True
@@ -877,11 +877,10 @@ def _piece(
             j, k = min(one, other) - first, max(one, other) - first
             side = 1 if one < other else -1
             if w.pair[j, k] < 0:
-                w.pair[j, k] = _add_line(
-                    found, t, node, g, b.candidate[r0 + first + j], b.candidate[r0 + first + k],
-                    b.source[r0 + first + j], b.source[r0 + first + k],
-                    side * a0, side * a1, side * a2, off,
-                )  # fmt: skip
+                j0, k0 = b.candidate[r0 + first + j], b.candidate[r0 + first + k]
+                j1, k1 = b.source[r0 + first + j], b.source[r0 + first + k]
+                x, y, z = side * a0, side * a1, side * a2
+                w.pair[j, k] = _add_line(found, t, node, g, j0, k0, j1, k1, x, y, z, off)
             to = 2 if here == 1 else 1
             for k2 in range(count):  # signs of the line, not of the difference
                 w.signs[k2] *= side

@@ -22,6 +22,7 @@ from benchmarks import (
     measure,
     opponents,
     region_quantities,
+    slices,
     spheres,
     tables,
     toy_ensembles,
@@ -408,3 +409,11 @@ def test_many_networks_are_told_with_their_share_of_one_call(
     assert many_networks.table(old, {row["shape"]: row})[1][-2:] == ["3.0", "the same"]
     old[row["shape"]]["answer"] = "another"
     assert many_networks.table(old, {row["shape"]: row})[1][-1] == "DIFFER"
+
+
+def test_windows_of_a_convolutional_network_and_dense_planes_are_timed() -> None:
+    row = slices.window("1/400", 0)
+    assert row["cells"] > 1 and row["pairs"] >= row["cells"] - 1 and row["exact"] == 0
+    assert "cells cut in integers" in slices.line("1/400", row)
+    assert slices.dense("2: 6-4", 1)["cells"] == 27
+    assert "slice_graph" in slices.line("2: 6-4", slices.dense("2: 6-4", 1))
