@@ -1,5 +1,5 @@
 """`python -m benchmarks slices`: windows of a plane through three images, cut by a convolutional
-network, and planes of dense networks by `slice_graph` beside the engine `plane`.
+network, and planes of dense networks by `slice_graph` beside `subdivision`.
 
 The network is LeNet's kind on 28 x 28: 9,612 ReLUs and 2,352 pool windows, trained for a few
 passes on scikit-learn's digits, enlarged. Every window is cut in a process of its own, with one
@@ -89,23 +89,25 @@ def dense(net: str, repeats: int = 3) -> Row:
     from exact import Graph, partition
 
     network, domain, _ = problem(Job("slices", net))
-    graph, best = Graph.of(network), {"plane": float("inf"), "slice_graph": float("inf")}
+    graph, best = Graph.of(network), {"subdivision": float("inf"), "slice_graph": float("inf")}
     found = {}
     for _ in range(repeats + 1):  # the first time loads what is compiled
-        for name, asked in (("plane", network), ("slice_graph", graph)):
+        for name, asked in (("subdivision", network), ("slice_graph", graph)):
             start = time.process_time()
             found[name] = partition(asked, domain, engine=name)
             best[name] = min(best[name], time.process_time() - start)
-    if found["plane"].codes.tobytes() != found["slice_graph"].codes.tobytes():
+    if found["subdivision"].codes.tobytes() != found["slice_graph"].codes.tobytes():
         raise SystemExit(f"{net}: the engines do not find the same regions")
-    return {"cells": len(found["plane"]), **best}
+    return {"cells": len(found["subdivision"]), **best}
 
 
 def line(name: str, row: Row) -> str:
     """One row in words."""
     cells = row["cells"]
-    if "plane" in row:
-        rates = ", ".join(f"{e} {row[e] / cells * 1e6:.1f} us" for e in ("plane", "slice_graph"))
+    if "subdivision" in row:
+        rates = ", ".join(
+            f"{e} {row[e] / cells * 1e6:.1f} us" for e in ("subdivision", "slice_graph")
+        )
         return f"{name}: {cells:,} regions; {rates} a region"
     return (
         f"window {name}: {cells:,} cells in {row['seconds']:.2f} s, "
