@@ -414,12 +414,24 @@ class Partition(ABC):
     @property
     def class_ids(self) -> IndexArray:
         """The class that wins on all of a region, -1 where several do: on flat domains; Unsupported
-        on others, where ties have to be cut in.
+        on others, where ties have to be cut in. Of outputs that tie all over a region the first
+        wins, and a single output decides between class 1, where it is positive, and class 0.
         """
         raise Unsupported(
             "outputs are compared on the regions of flat domains",
             value=self.domain,
             remedy="use decision.class_sets(partition), which cuts along the ties",
+        )
+
+    @property
+    def output_ranges_float(self) -> FloatArray:
+        """The least and the greatest value of every output on every region: on flat domains;
+        Unsupported on others.
+        """
+        raise Unsupported(
+            "ranges of outputs are those over the regions of flat domains",
+            value=self.domain,
+            remedy="partition a Box or a Plane, or use maps_float at the ends of an arc",
         )
 
     @cached_property

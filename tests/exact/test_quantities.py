@@ -305,3 +305,12 @@ def test_facets_beyond_the_floats_are_not_taken_for_unbounded() -> None:
     assert long.perimeters_float.tolist() == long.perimeters_bound.tolist() == [inf]
     assert long.bounding_boxes_float.tolist() == [[[1.0, inf], [-1.0, 1.0]]]
     assert long.bounding_boxes_bound.tolist() == [inf]
+
+
+@pytest.mark.parametrize(
+    "domain", [Segment([0, 0], [1, 2]), GreatCircle([1, 0], [0, 1], radius_squared=4)]
+)
+def test_ranges_on_curves_are_refused_by_name(domain: Segment | GreatCircle) -> None:
+    result = partition(tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])]), domain)
+    with pytest.raises(Unsupported, match="ranges of outputs are those over the regions of flat"):
+        _ = result.output_ranges_float

@@ -89,6 +89,11 @@ class Classified(Walled, Valued):
     def class_ids(self) -> IndexArray:
         """The class that wins on all of a region, -1 where several do (R); decided exactly.
 
+        A class wins where its output is the first largest one: of outputs that tie all over a
+        region the first, and where they tie only in part the classes of both sides, so that -1
+        stands there. A single output decides between class 1, where it is positive, and class 0,
+        where it is negative or zero.
+
         >>> from exact import Box, partition
         >>> from exact.sources import tensors
         >>> both = tensors.mlp([([[1], [-1]], [0, 0]), ([[2, 0], [0, 1]], [0, "1/2"])])
