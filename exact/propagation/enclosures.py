@@ -80,9 +80,8 @@ class Bends:
 
     @cached_property
     def constant(self) -> BitArray:
-        """Which pieces are constant, exactly; a smooth activation has none."""
-        pieces = self._activation.pieces if self._activation.is_piecewise_linear else ((1, 0),)
-        return np.array([slope == 0 for slope, _ in pieces])
+        """Which pieces are constant, exactly."""
+        return np.array([slope == 0 for slope, _ in self._activation.pieces])
 
     @cached_property
     def slope_slack(self) -> float:
