@@ -5,8 +5,8 @@ decides, no tolerance. The weights are read from the certificate itself, and the
 sha256 which network it speaks about. The format, and why the checks prove what the verdict says,
 stand in `docs/certificates.md`, and in short at the top of the modules here: `flat` for polytopes,
 `curves` for lines, circles and ellipses, `spheres` for the cells of 2-spheres, `codes` for spheres
-of any dimension. Whoever doubts a result can read this folder, and run it with `exact.errors`
-alone.
+of any dimension, `polygons` for graphs. Whoever doubts a result can read this folder, and run it
+with `exact.errors` alone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exact.check import format_1
 from exact.check.network import DIALECT, Network
@@ -36,6 +37,9 @@ from exact.check.statements import domain_digest
 from exact.check.verdicts import Status, Verdict
 from exact.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from exact.check.functions.graphs.graph import Graph
+
 __all__ = ["FORMAT", "Status", "Verdict", "domain_digest", "verify", "verify_file"]
 
 Check = Callable[[Json, Network, Claim, Records], tuple[str, str]]
@@ -47,6 +51,7 @@ KINDS: dict[str, set[str]] = {
     "curve": set(),
     "sphere": {"circles", "vertices", "bridges"},
     "codes": {"around"},
+    "polygons": set(),
 }
 """The entries that only the header of a kind has."""
 HEADER = {
@@ -135,8 +140,15 @@ def _verified(header: Json, records: Records) -> Verdict:
     if claim.kind not in KINDS:
         raise Rejected("header: an unknown kind")
     only(header, HEADER | KINDS[claim.kind], "header")
-    network, named = _network(header)
-    what, domain = _check_of(claim.kind)(header, network, claim, records)
+    network: Network | Graph
+    if claim.kind == "polygons":
+        from exact.check.functions.graphs.polygons import check_polygons
+
+        network, named = _graph(header)
+        what, domain = check_polygons(header, network, claim, records)
+    else:
+        network, named = _network(header)
+        what, domain = _check_of(claim.kind)(header, network, claim, records)
     records.finish()
     found = f"{claim.regions}:{network.hinges}:".encode() + b"".join(
         sorted(bytes.fromhex(code) for code in claim.codes)
@@ -166,6 +178,16 @@ def _check_of(kind: str) -> Check:
     else:
         from exact.check.kinds.flat import check_flat as check
     return check
+
+
+def _graph(header: Json) -> tuple[Graph, str]:
+    """The graph, and the sha256 by which it is known, which the header must state."""
+    from exact.check.functions.graphs.graph import Graph
+
+    found = Graph.read(get(header, "network", dict, "header"))
+    if get(header, "network_sha256", str, "header") != found.sha256:
+        raise Rejected("header: network_sha256 is not that of the graph in the file")
+    return found, found.sha256
 
 
 def _network(header: Json) -> tuple[Network, str]:

@@ -24,9 +24,14 @@ from exact.errors import EngineDefect, Unsupported
 from exact.geometry.domains.base import Curve, CurveDomain, Domain
 from exact.geometry.domains.round import GreatSphere, Sphere
 from exact.networks.activations import Activation
+from exact.networks.graphs.convolutions import Convolution
+from exact.networks.graphs.maxima import Maximum
+from exact.networks.graphs.rearrangements import Placement, Scaling, Selection
+from exact.networks.graphs.steps import Sum
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.norms import Norm
+from exact.networks.operators import Dense, LinearOperator
 from exact.regions.cells import Outcome
 
 Json = Any
@@ -156,7 +161,8 @@ def header(
     network: Network, kind: str, complete: bool, regions: int, domain: Json
 ) -> dict[str, Json]:
     """The first record of a certificate of any kind; who made it is filled in by :func:`of`."""
-    network.require_bits("certificates")
+    if network.is_chain:
+        network.require_bits("certificates")
     return {
         "format": check.FORMAT,
         "kind": kind,
@@ -269,11 +275,14 @@ def _activation_record(activation: Activation) -> Json:
 
 
 def network_record(network: Network) -> Json:
-    """Weights, bends and pieces, norms and skips of a network.
+    """Weights, bends and pieces, norms and skips of a network; of a graph its steps.
 
-    Raises Unsupported where an activation jumps or its bends do not ascend, or a norm's P is no
-    orthogonal projection.
+    Raises Unsupported where an activation jumps or its bends do not ascend, a norm's P is no
+    orthogonal projection, or an operator in a graph is one of the user's own.
     """
+    if not network.is_chain:
+        steps = [graph_step(does, inputs) for does, inputs, _ in network.steps]
+        return {"input_dim": network.input_dim, "steps": steps}
     blocks = [
         {
             "residual": block.residual,
@@ -283,6 +292,61 @@ def network_record(network: Network) -> Json:
         for block in network.blocks
     ]
     return {"input_dim": network.input_dim, "blocks": blocks}
+
+
+def graph_step(does: Any, inputs: Sequence[int]) -> Json:
+    """A step of a graph: a sum, a maximum or a layer, with its operator as it is."""
+    if isinstance(does, Sum):
+        return {"does": "sum", "inputs": list(inputs)}
+    if isinstance(does, Maximum):
+        windows = [hexadecimal(row) for row in does.windows.tolist()]
+        return {"does": "maximum", "inputs": list(inputs), "windows": windows}
+    (bias,), denominator = matrix_rows(does.bias.column(), does.width)
+    return {
+        "does": "layer",
+        "inputs": list(inputs),
+        "operator": _operator_record(does.operator),
+        "bias": bias,
+        "bias_denominator": denominator,
+        "activation": _activation_record(does.activation),
+    }
+
+
+def _operator_record(operator: LinearOperator) -> Json:
+    """An operator of those that the checker knows; exactly these classes, since one derived from
+    them can do something else.
+    """
+    kind = type(operator)
+    if isinstance(operator, Selection) and kind is Selection:
+        return {"kind": "selection", "places": hexadecimal(operator.places.tolist())}
+    if isinstance(operator, Placement) and kind is Placement:
+        places = hexadecimal(operator.places.tolist())
+        return {"kind": "placement", "places": places, "outputs": operator.shape[0]}
+    if isinstance(operator, Scaling) and kind is Scaling:
+        (factors,), denominator = matrix_rows(operator.factors.column(), operator.shape[0])
+        return {"kind": "scaling", "factors": factors, "denominator": denominator}
+    if isinstance(operator, Convolution) and kind is Convolution:
+        taps, weight = operator.taps, operator.weight
+        rows, denominator = matrix_rows(list(weight.exact.entries()), weight.shape[1])
+        sizes = {name: [*getattr(taps, name)] for name in ("image", "kernel", "stride", "dilation")}
+        return {
+            "kind": "convolution",
+            "rows": rows,
+            "denominator": denominator,
+            "channels": operator.channels,
+            "groups": operator.groups,
+            "padding": [list(pair) for pair in taps.padding],
+            "ceil": taps.ceil,
+            **sizes,
+        }
+    if isinstance(operator, Dense) and kind is Dense:
+        rows, denominator = matrix_rows(list(operator.matrix.exact.entries()), operator.shape[1])
+        return {"kind": "dense", "rows": rows, "denominator": denominator}
+    raise Unsupported(
+        "an operator of this kind has no certificate in a graph",
+        value=operator,
+        remedy="give Dense, Convolution, Selection, Placement or Scaling",
+    )
 
 
 def _norm_record(norm: Norm) -> Json:

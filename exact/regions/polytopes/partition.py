@@ -21,7 +21,6 @@ from exact.arithmetic.linear_algebra import matrix, rank
 from exact.arithmetic.nearest import in_range
 from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_float, rational
 from exact.arithmetic.surds import Surd
-from exact.check import Verdict
 from exact.errors import EngineDefect, InvalidInput, Unsupported, certain, shown
 from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
@@ -46,9 +45,9 @@ from exact.regions.partition import CodedPartition
 from exact.regions.polytopes import certificate
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.quantities.complexes import with_faces
+from exact.regions.polytopes.quantities.graph_certificate import polygon_records
 from exact.regions.polytopes.quantities.outputs import Classified, OutputRange
 from exact.regions.polytopes.quantities.shapes import Shaped
-from exact.regions.polytopes.quantities.slice_proofs import proved
 from exact.regions.polytopes.records import flat_cells, flat_parts
 from exact.regions.polytopes.walls.bounded_facets import bounds_of, edge_facets
 from exact.regions.polytopes.walls.facets import (
@@ -108,6 +107,10 @@ class FlatPartition(Classified, Shaped, CodedPartition):
         return flat_parts(self.cells, self.domain, travels(len(self), points))
 
     def records(self, maps: bool) -> Iterator[Json]:
+        if not self.network.is_chain:
+            return polygon_records(
+                self, self.network, self._flat_domain, self.domain_record(), maps
+            )
         return certificate.records(self.network, self._flat_domain, self.cells, maps)
 
     def domain_record(self) -> Json:
@@ -372,16 +375,6 @@ class FlatPartition(Classified, Shaped, CodedPartition):
             return corners(self._walls_around(index), self.flat.dim), True
         walls, dim = [Halfspace(facet.hyperplane) for facet in self.facets_of(index)], self.flat.dim
         return corners(walls, dim), self.is_bounded or is_bounded(walls, dim)
-
-    def check(self, *, maps: bool = True) -> Verdict:
-        """As of all partitions; that of a graph, of which there is no certificate, is proved anew
-        in integers: see :func:`exact.regions.polytopes.quantities.slice_proofs.proved`.
-        """
-        if self.network.is_chain:
-            return super().check(maps=maps)
-        corner_points = [self.corners_of(i)[0] for i in range(len(self))]
-        complete = self.outcome is Outcome.COMPLETE
-        return proved(self.network, self.flat, self.codes, corner_points, complete, self.digest)
 
     def _with_faces(self) -> Iterator[FlatCells]:
         return with_faces(self.problem)
