@@ -255,7 +255,7 @@ OPERATORS: dict[str, tuple[int, str, Any, str]] = {
     "a place that is not there": (3, "places", "7f", "a place that is not there"),
     "one place twice": (6, "places", "0 0 1", "a place of its own"),
     "a vector without end": (6, "outputs", 1 << 40, "too many outputs"),
-    "a vector too long": (6, "outputs", 1 << 20, "more numbers"),
+    "a vector too long": (6, "outputs", 1 << 20, "integers where"),
 }
 
 
@@ -272,6 +272,14 @@ def test_forged_operators_are_rejected(name: str) -> None:
 
 
 ALL = [records_of(certificate.of(some(1), maps=False))]
+
+
+@pytest.mark.parametrize("most", ["MOST_NUMBERS", "MOST_TERMS"])
+def test_graphs_too_large_are_rejected(most: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"exact.check.functions.graphs.graph.{most}", 60)
+    assert "numbers than this check takes" in verdict(ALL[0]).reason or "too large" in (
+        verdict(ALL[0]).reason
+    )
 
 
 def test_no_bit_of_a_code_can_be_another() -> None:
