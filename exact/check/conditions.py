@@ -235,9 +235,24 @@ class _Question:
                 yield layer, skips and k == 0, skips and k == len(layers) - 1
 
 
+_DIGITS = 4000  # of those that Python reads at a time, whatever it is told
+
+
 def _number(text: str) -> Fraction:
-    demand(set(text) <= set("0123456789/-"), "a number that is no fraction")
-    return Fraction(text)
+    parts = text.removeprefix("-").split("/")
+    plain = all(part.isascii() and part.isdigit() for part in parts)
+    demand(plain and len(parts) <= 2, "a number that is no fraction")
+    over, under = [*map(_whole, parts), 1][:2]
+    return Fraction(-over if text.startswith("-") else over, under)
+
+
+def _whole(digits: str) -> int:
+    """An integer of any length: Python reads no more than 4,300 digits at once."""
+    if len(digits) <= _DIGITS:
+        return int(digits)
+    low = len(digits) // 2
+    unit: int = 10**low
+    return _whole(digits[:-low]) * unit + _whole(digits[-low:])
 
 
 def _integers(text: str) -> list[int]:

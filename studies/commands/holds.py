@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 from pathlib import Path
 
 from exact import Answer, Budget, Condition, Verdict, holds
+from exact.arithmetic.numbers import nearest_float, rational
 from studies.commands.job import (
     JobOptions,
     built_domain,
@@ -48,6 +50,14 @@ def _lines(answer: Answer, seconds: float) -> list[tuple[str, str]]:
         ("cells", f"{answer.cells:,} listed"),
     ]
     if answer.witness is not None and answer.outputs is not None:
-        found.append(("witness", " ".join(map(str, answer.witness))))
-        found.append(("outputs", " ".join(map(str, answer.outputs))))
+        found.append(("witness", ", ".join(map(_number, answer.witness))))
+        found.append(("outputs", ", ".join(map(_number, answer.outputs))))
     return [*found, ("seconds", f"{seconds:.2f}")]
+
+
+def _number(value: Fraction) -> str:
+    """A number exactly, and behind it what it is near where that is not seen at once."""
+    exact = rational(value)
+    if value.denominator == 1 and abs(value) < 10**9:
+        return str(exact)
+    return f"{exact} (about {nearest_float(exact):.6g})"

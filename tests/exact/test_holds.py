@@ -7,8 +7,10 @@ from __future__ import annotations
 import copy
 import json
 import random
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +47,19 @@ from exact import (
     Verdict,
     holds,
     outputs,
+    partition,
 )
 from exact.check import __main__ as told
 from exact.check import conditions as checker
 from exact.check.conditions import Rejected, check, check_file
+from exact.geometry.budgets import Watch
 from exact.geometry.polyhedra.programmes.boxes import enclosing
-from exact.instruments.output_sets import boxes, chains
+from exact.instruments.output_sets import boxes, chains, listing
 from exact.instruments.output_sets import holds as holding
+from exact.instruments.output_sets.conditions import rows_of_cases
 from exact.kernels import linear_bounds
 from exact.propagation.chart import flat_of
+from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 from tests.exact.fourier_motzkin import Row, feasible, patterns
 from tests.exact.reference import exact_output
@@ -676,3 +682,66 @@ def test_a_text_that_cannot_be_read_says_why() -> None:
     ):
         with pytest.raises(InvalidInput, match=why):
             Condition.read(text, 3)
+
+
+def test_seconds_end_the_decisions_on_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no vertices help and each of many cells takes a programme."""
+    rows = np.random.default_rng(0).normal(size=(6, 3))
+    hidden = Layer.of(rows[:, :2], rows[:, 2], HardTanh())
+    network = Network((Block((hidden, Layer.of(np.ones((1, 6))))),))
+    (y,) = outputs(network)
+    told, decide = holds(network, RealSpace(2), y < 7), listing.common_point
+    assert told.verdict is Verdict.HOLDS and told.cells > 40
+
+    def slow(*given: Any) -> Any:
+        time.sleep(0.1)
+        return decide(*given)
+
+    monkeypatch.setattr(listing, "common_point", slow)
+    started = time.monotonic()
+    found = holds(network, RealSpace(2), y < 7, budget=Budget(seconds=0.3))
+    assert found.verdict is Verdict.BUDGET_REACHED
+    assert time.monotonic() - started < 3
+
+
+def test_vertices_are_not_cut_where_there_is_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = partition(ABSOLUTE, LINE, engine="skeleton")
+    assert isinstance(found, FlatPartition)
+    (case,) = (~(outputs(ABSOLUTE)[0] < 7)).cases
+    assert listing._open_cells(found, case, Watch(100.0)) == []
+    monkeypatch.setattr(listing, "_CUTTING", 100.0)
+    assert listing._open_cells(found, case, Watch(100.0)) == [0, 1]
+    assert listing._open_cells(found, case, Watch()) == []
+
+
+def test_wide_networks_are_bounded_few_boxes_at_a_time() -> None:
+    def together(*widths: int) -> int:
+        network = tensors.mlp([(np.ones((b, a)), None) for a, b in pairwise(widths)])
+        flat = flat_of(box := Box(-1, 1, dim=widths[0]))
+        bounds = enclosing(box.flat().walls, widths[0])
+        assert bounds is not None
+        rows = rows_of_cases((outputs(network)[0] < 1).cases)
+        chain = chains.ExactChain.of(network, flat, bounds, rows)
+        assert chain is not None
+        return boxes.BoxSearch.start(chain.floats(), [[0]], [], bounds)._together
+
+    assert together(2, 8, 1) == boxes._TOGETHER
+    assert 1 <= together(12, 600, 600, 600, 1) < 5
+
+
+def test_numbers_of_more_digits_than_python_reads() -> None:
+    """In conditions, networks and witnesses; and what is no number is none."""
+    large = 10**5000 + 1
+    long = tensors.mlp(
+        [([[1], [-1]], [0, 0]), ([[Fraction(1, large), Fraction(large)]], [Fraction(1, 3)])]
+    )
+    (y,) = outputs(long)
+    assert check(holds(long, LINE, y <= large + 1).certificate()) == "holds"
+    (y,) = outputs(ABSOLUTE)
+    tiny = Box([Fraction(1, large)], [Fraction(2, large)])
+    record = holds(ABSOLUTE, tiny, y < Fraction(3, 2 * large)).certificate()
+    assert len(record["witness"][0]) > 5000 and check(record) == "fails"
+    for text in ("1/2/3", "", "-", "1/-2", "--1", "1 ", "\u0661", "+1"):
+        with pytest.raises(Rejected, match="fraction"):
+            checker._number(text)
+    assert checker._number("-7/14") == Fraction(-1, 2)

@@ -248,6 +248,7 @@ def test_a_condition_is_decided_and_certified(call: Call) -> None:
     failed = call('holds moons-none "y0 > 100" --box -1 1 --certificate proof.json')
     assert (failed.code, failed.err) == (7, "")
     assert "witness   " in failed.out
+    assert re.search(r"outputs +-?\d+/\d+ \(about -?\d", failed.out)
     assert check_file("proof.json") == "fails"
     assert call('holds moons-none "y0 < 0 or y0 > 0" --space --budget-regions 1').code in (3, 7)
     for line, text in (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ MOST_HALVED = 12  # dimensions up to which halving boxes helps
 MOST_BOXES = 20_000  # after which boxes are left as they are
 FEW = 8  # neurons that change sign, whose cells are listed
 DEEPEST = 24  # halvings a dimension
-_TOGETHER = 128  # boxes that are bounded in one call
+_TOGETHER = 128  # boxes that are bounded in one call, at most
+_AT_ONCE = 4e8  # products in one call, some tenths of a second: a budget is not looked at within
 HALVED, CASE, WALL, CELLS = "halved", "case", "wall", "cells"
 
 
@@ -148,11 +150,20 @@ class BoxSearch:
         return open_.boxes, over
 
     def _popped(self) -> Stack:
-        last = self.stack.pop()
-        if len(last) > _TOGETHER:
-            self.stack.append(last[:-_TOGETHER])
-            last = last[-_TOGETHER:]
+        last, together = self.stack.pop(), self._together
+        if len(last) > together:
+            self.stack.append(last[:-together])
+            last = last[-together:]
         return last
+
+    @cached_property
+    def _together(self) -> int:
+        """How many boxes are bounded in one call: a row of every map is substituted through all
+        maps before.
+        """
+        sizes = (self.chain.widths[:-1] * self.chain.widths[1:]).astype(float)
+        products = float((self.chain.widths[1:] * np.cumsum(sizes)).sum())
+        return int(min(_TOGETHER, max(1.0, _AT_ONCE / max(products, 1.0))))
 
     def _bounded(self, some: Stack) -> Lines:
         count, values = len(some), int(self.chain.widths[-1])

@@ -32,7 +32,7 @@ from exact.errors import InvalidInput, Unsupported
 from exact.geometry.budgets import Budget, Watch
 from exact.geometry.combinatorics.codes import SplineCode
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
-from exact.geometry.polyhedra.halfspace import Point, affine, homogeneous
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogeneous
 from exact.geometry.polyhedra.programmes.boxes import Bounds, enclosing
 from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 from exact.instruments.output_sets import proofs
@@ -135,7 +135,7 @@ class Answer:
         assert isinstance(self.domain, FlatDomain)
         if self.place is not None and self.witness is not None:
             place = [str(x) for x in affine(self.place)]
-            return {"place": place, "witness": [str(x) for x in self.witness]}
+            return {"place": place, "witness": [str(rational(x)) for x in self.witness]}
         if () in self.condition.cases:
             return {"true": True}
         if self.domain.empty is not None:
@@ -254,7 +254,7 @@ class _Decision:
         elif not self.condition.cases:
             found, evidence = self._at(self._inner_point()), "a condition that nothing fulfils"
         elif self._chain is None:
-            seen = visit(partition, self.network, self.flat, (), self.violations, self._rest())
+            seen = self._visit((), self._rest())
             found, evidence = self._visited(seen), "all cells were listed"
         else:
             found, evidence = self._by_boxes(), "bounds and exact cells cover the domain"
@@ -302,15 +302,18 @@ class _Decision:
         """What the cells of the whole domain tell, where they are no more than that."""
         rest = self._rest()
         few = replace(rest, regions=most if rest.regions is None else min(most, rest.regions))
-        seen = visit(partition, self.network, self.flat, (), self.violations, few)
+        seen = self._visit((), few)
         return None if seen.point is None and seen.stopped is not None else seen
+
+    def _visit(self, walls: Sequence[Halfspace], budget: Budget) -> Visit:
+        return visit(partition, self.network, self.flat, walls, self.violations, budget, self.watch)
 
     def _looked_at(self, box: OpenBox) -> Visit:
         """What the cells of a box tell; where no neuron changes sign it is one."""
         assert self._box is not None
         walls = box.walls(self._box)
         if not (box.on | box.off).all():
-            return visit(partition, self.network, self.flat, walls, self.violations, self._rest())
+            return self._visit(walls, self._rest())
         code = SplineCode.of(box.on.tolist(), self.network.bits_per_layer)
         columns = self.network.propagate_code(self.flat.state(), code)
         every = [*self.flat.walls, *walls]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from exact.geometry.budgets import Budget
+from exact.geometry.budgets import Budget, Watch
 from exact.geometry.domains.base import Flat
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.programmes.lp import Farkas
@@ -19,6 +19,8 @@ from exact.networks.network import Network
 from exact.regions.cells import Outcome
 from exact.regions.partition import Partition
 from exact.regions.polytopes.partition import FlatPartition
+
+_CUTTING = 2e-6  # seconds a region and 3^d, at most, that its faces take
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,17 @@ def visit(
     walls: Sequence[Halfspace],
     violations: Condition,
     budget: Budget,
+    watch: Watch,
 ) -> Visit:
-    """Look at all cells of the network in the part of a domain that some more walls leave; `listed`
-    is :func:`exact.partition`.
+    """Look at all cells of the network in the part of a domain that some more walls leave, until
+    the watch is up; `listed` is :func:`exact.partition`.
     """
     part = Flat(flat.origin, flat.directions, (*flat.walls, *walls))
     found = cast(FlatPartition, listed(network, Part(part), limit=None, budget=budget))
     for case in violations.cases:
-        for index in _open_cells(found, case):
+        for index in _open_cells(found, case, watch):
+            if watch.is_up():
+                return Visit(None, len(found), found)
             rows = rows_over(case, found.map_columns(index))
             point = common_point(found.walls_known(index), rows, flat.dim)
             if not isinstance(point, Farkas):
@@ -54,9 +59,16 @@ def visit(
     return Visit(None, len(found), None if found.outcome is Outcome.COMPLETE else found)
 
 
-def _open_cells(found: FlatPartition, case: Sequence[Inequality]) -> list[int]:
-    """The regions on which vertices do not show that a case of violations is out of reach."""
-    if not case:
+def _open_cells(found: FlatPartition, case: Sequence[Inequality], watch: Watch) -> list[int]:
+    """The regions on which vertices do not show that a case of violations is out of reach: all of
+    them where there is no time to cut the vertices, which no watch ends.
+    """
+    cutting = _CUTTING * 3.0**found.flat.dim * len(found)
+    if (
+        not case
+        or watch.is_up()
+        or (found.engine != "subdivision" and watch.seconds_left < cutting)
+    ):
         return list(range(len(found)))
     rows = [(*(-x for x in one.factors), one.bound) for one in case]
     open_: list[int] = (~outside(found, rows)).nonzero()[0].tolist()
