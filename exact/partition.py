@@ -101,15 +101,15 @@ def partition(
 
     The engine is chosen by cost (see :func:`choose`); `engine` overrides the choice and names one
     of `ENGINES`. `device` is where the float64 filters run ("cpu" or "cuda"), and `threads` how
-    many threads the engine may use (`skeleton` does, the others use one): neither changes the
-    result. What ends a job early is what it really finds: `limit` regions (None, or a budget of
-    regions or seconds: no limit), the regions, seconds or bytes of the `budget`, and, whatever else
-    is given, half of the memory that is available (see Budget). The outcome is BUDGET_REACHED then,
-    what was done is kept, and `evidence` says how to go on. Without a budget of regions or seconds
-    a job is refused where its first hidden layer alone cuts the domain into too many regions, by
-    the flats that were found to meet it (see counting.least_regions). `progress` is called with the
-    number of regions found. On curves behind several norms a sign that cannot be decided ends with
-    outcome UNDECIDED.
+    many threads the engine may use (`skeleton` does, for the adjacency too, the others use one):
+    neither changes the result. What ends a job early is what it really finds: `limit` regions
+    (None, or a budget of regions or seconds: no limit), the regions, seconds or bytes of the
+    `budget`, and, whatever else is given, half of the memory that is available (see Budget). The
+    outcome is BUDGET_REACHED then, what was done is kept, and `evidence` says how to go on. Without
+    a budget of regions or seconds a job is refused where its first hidden layer alone cuts the
+    domain into too many regions, by the flats that were found to meet it (see
+    counting.least_regions). `progress` is called with the number of regions found. On curves behind
+    several norms a sign that cannot be decided ends with outcome UNDECIDED.
 
     Raises InvalidInput (domain and network do not fit), Unsupported (no engine can, with the
     reasons), TooLarge, NotPiecewiseLinear (hidden layers behind GELU or SiLU), Undecided.
