@@ -35,6 +35,7 @@ from exact.networks.graphs.slices.lines import Cell
 from exact.networks.graphs.slices.open_cells import forms_at
 from exact.networks.graphs.slices.parts import Parts
 from exact.networks.graphs.slices.patches import Bend, Choice
+from exact.networks.graphs.sweeps.sweep import Open, Sweep
 from exact.regions.arcs.engines import slice_line
 from tests.laws.random_graphs import Made, random_graph
 
@@ -236,8 +237,14 @@ def test_loops_and_integers_give_the_same_cells(seed: int, monkeypatch: pytest.M
     def uncertain(*_: object) -> None:
         raise Uncertain
 
+    def left_open(*_: object) -> None:
+        raise Open(np.array([[0.0, 1.0]]))
+
+    monkeypatch.setattr(slice_line, "_SHORT", 2.0)
+
     monkeypatch.setattr(FloatCuts, "bends", uncertain)
     monkeypatch.setattr(FloatCuts, "windows", uncertain)
+    monkeypatch.setattr(Sweep, "run", left_open)
     for domain, other in zip(domains, expected, strict=True):
         found = partition(graph, domain)
         assert found.decisions["filter"] == 0 and found == other

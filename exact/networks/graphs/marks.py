@@ -15,12 +15,24 @@ from exact.networks.graphs.convolutions import Convolution
 from exact.networks.graphs.rearrangements import Placement, Scaling, Selection
 from exact.networks.operators import LinearOperator
 
+_MIXER = 0x2545F4914F6CDD1D  # odd, with bits all over
+
 
 def classes(*marks: IndexArray) -> IndexArray:
-    """A number for every entry, the same where all its marks are."""
+    """A number for every entry, the same where all its marks are.
+
+    Entries are sorted by a hash of their marks, which sorts one number for each; where it is the
+    same for different ones, all marks are sorted.
+    """
     rows = np.stack([mark.astype(np.int64) for mark in marks], axis=1)
-    found: IndexArray = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
-    return found
+    factors = np.random.default_rng(0).integers(1 << 62, size=rows.shape[1], dtype=np.int64) * 2 + 1
+    mixed = (rows ^ (rows >> 29)) * np.int64(_MIXER)
+    hashes = ((mixed ^ (mixed >> 32)) * factors).sum(axis=1)
+    _, first, found = np.unique(hashes, return_index=True, return_inverse=True)
+    if not np.array_equal(rows[first][found], rows):
+        found = np.unique(rows, axis=0, return_inverse=True)[1]
+    numbers: IndexArray = found.reshape(-1)
+    return numbers
 
 
 def numbered(matrix: RationalMatrix) -> IndexArray:

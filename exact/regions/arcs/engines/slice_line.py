@@ -1,36 +1,47 @@
 """`slice_line`: a graph of convolutions, maxima and sums along a segment, a ray or a line.
 
-The network is reduced once to what is undecided on the curve, and the curve is cut by that (see
-:mod:`exact.networks.graphs.slices`): every crossing with the neurons and windows that change there.
-A ray is a patch of directions between a point and infinity, a line two of them. Cost: the undecided
-columns through the operators once; then about 50 microseconds a cell and stage.
+The line is swept in floats with proved bounds, layer by layer, all events of it in order (see
+:mod:`exact.networks.graphs.sweeps`). Stretches on which these leave something open are cut as
+patches of the graph (see :mod:`exact.networks.graphs.slices`), in integers where need be: they are
+very short as a rule. A ray is a stretch of directions between a point and infinity, a line two of
+them. Cost: the inputs through the operators a few times, and for every event what it changes
+behind it.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import copy
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.numbers import Rational, rational
+from exact.arithmetic.arrays import BitArray, IndexArray
+from exact.arithmetic.numbers import FloatArray, Rational, coprime_integers, rational
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.combinatorics.running_codes import RunningCodes
 from exact.geometry.domains.base import Curve, CurveDomain
 from exact.geometry.pencils.pencil import Direction
 from exact.networks.graphs.graph import Graph
+from exact.networks.graphs.maxima import Maximum
 from exact.networks.graphs.slices.cutting import PatchCutter
 from exact.networks.graphs.slices.lines import Cell
-from exact.networks.graphs.slices.pieces import Integers, value
+from exact.networks.graphs.slices.pieces import Integers, meet, value
+from exact.networks.graphs.stops import Stop, begin
+from exact.networks.graphs.sweeps.sweep import Events, Open, Sweep
 from exact.propagation.pencil_charts import pencil_chart
 from exact.regions.arcs.cells import CurveCells, Cut
 from exact.regions.cells import Outcome
 from exact.regions.engine import CHAIN, Engine, Job, Problem, Refusal
 
-_HINGES, _MOST_PATCHES = 256, 64  # of a network for each patch, and patches of a curve
+_HINGES, _MOST_STRETCHES = 1 << 16, 64  # of a network for each stretch, and stretches of a curve
+_TINY, _DEEP = 2.0**-14, 12  # parts that are not swept again, and how often others are
+_SHORT = 2.0**-8  # parts of a stretch that are not swept again in halves
 _NEAR = 2.0**-30  # of the size of a direction: within 2^-29 of a turn, as a cut promises
+_PLACES = 1 << 53
 
 
 class SliceLine(Engine):
@@ -54,32 +65,29 @@ class SliceLine(Engine):
         network, chart = job.network, pencil_chart(job.network, job.domain)
         curve = chart.curve
         assert isinstance(network, Graph), "a chain is refused"
-        rows, complete = list[_Row](), True
+        line, rows, complete = _Line(job, network, curve), list[_Row](), True
         try:
-            for first, last in _patches(curve, network.hinge_count):
-                found = sum(len(row.cells) for row in rows)
-                row, complete = _row(job, network, curve, first, last, found)
-                rows.append(row)
-                if not complete:
-                    break
+            for first, last in _stretches(curve, network.hinge_count):
+                for row in line.rows(first, last):
+                    left = len(row) if job.most is None else job.most - sum(map(len, rows))
+                    rows.append(row.beginning(left))
+                    if job.out_of_budget(sum(map(len, rows))) or not rows[-1].is_whole:
+                        raise Stopped
         except Stopped:
-            complete = False
-        cells = [(row, cell) for row in rows for cell in row.cells]
-        codes, joined = _codes(cells, network.hinge_count)
-        kept = [one for one, same in zip(cells, joined, strict=True) if not same]
+            complete = bool(rows) and rows[-1].ends_at(curve)
+        codes, kept = _together(rows, network.hinge_count)
 
         def cut(index: int) -> Cut:
-            return _cut(*kept[index], 0) if index < len(kept) else _cut(*cells[-1], 1)
+            row, number = kept[index] if index < len(kept) else (rows[-1], len(rows[-1]))
+            return row.cut(number)
 
-        decisions = {
-            name: sum(row.cutter.decisions[name] for row in rows) for name in ("filter", "exact")
-        }
+        decisions = {name: sum(row.decisions[name] for row in rows) for name in ("filter", "exact")}
         return CurveCells(
             curve,
             chart.frame,
             OnDemand(cut, len(kept) + bool(kept), keep=True),
             codes,
-            OnDemand(lambda index: _inside(*kept[index]), len(kept), keep=True),
+            OnDemand(lambda index: kept[index][0].inside(kept[index][1]), len(kept), keep=True),
             (),
             Outcome.COMPLETE if complete else Outcome.BUDGET_REACHED,
             _evidence(decisions, complete),
@@ -88,94 +96,303 @@ class SliceLine(Engine):
         )
 
 
-class _Row:
-    """The cells of one patch in order, each with the number of its first end."""
-
-    def __init__(self, cutter: PatchCutter, cells: list[Cell]) -> None:
-        self.cutter = cutter
-        ends = {name: (i, k) for i, c in enumerate(cells) for k, name in enumerate(c.piece.names)}
-        self.cells, at = list[tuple[Cell, int]](), ends.get((0, 1))
-        while at is not None:
-            index, first = at
-            self.cells.append((cells[index], first))
-            number, side = cells[index].piece.names[1 - first]
-            at = ends.get((number, -side))
-
-
-Placed = tuple[_Row, tuple[Cell, int]]
-
-
-def _patches(curve: Curve, hinges: int) -> Iterator[tuple[Integers, Integers]]:
-    """The directions at both ends of each patch: less than half a turn apart, and the more patches
-    the wider the network is, since on a short one few neurons are undecided.
+def _stretches(curve: Curve, hinges: int) -> Iterator[tuple[Integers, Integers]]:
+    """The directions at both ends of each stretch: less than half a turn apart, and more of them
+    the wider the network is, since what events add to values is kept for one at a time.
     """
     assert curve.end is not None, "a straight line is an arc"
     end = tuple(int(x.p) for x in curve.end)
     ends = [(1, 0), (0, 1), (-1, 0)] if end == (-1, 0) else [(1, 0), end]
-    count = max(1, min(_MOST_PATCHES, hinges // _HINGES))
+    count = max(1, min(_MOST_STRETCHES, hinges // _HINGES))
     for first, last in pairwise(ends):
-        places = [
-            tuple(a * (count - k) + b * k for a, b in zip(first, last, strict=True))
-            for k in range(count + 1)
-        ]
+        places = [_between(first, last, k, count) for k in range(count + 1)]
         yield from pairwise(places)
 
 
-def _row(
-    job: Job, graph: Graph, curve: Curve, first: Integers, last: Integers, before: int
-) -> tuple[_Row, bool]:
-    """The cells between two directions, and whether they are all."""
-    (a, b), (c, d) = first, last
-    walls: tuple[Integers, Integers] = (-b, a), (d, -c)
-    scale = tuple(x + y for x, y in zip(*walls, strict=True))
-    assert curve.one is not None
-    cutter = PatchCutter(graph, curve.state(), curve.one, walls, scale)
-    found, complete = list[Cell](), True
-    try:
-        for cells in cutter.cells(job.watch.check):
-            found += cells
-            if job.out_of_budget(before + len(found)):
-                complete = False
-                break
-    except Stopped:
-        complete = False
-    return _Row(cutter, found), complete
+def _between(first: Integers, last: Integers, k: int, count: int) -> Integers:
+    """The direction at k / count of the way."""
+    found = tuple(a * (count - k) + b * k for a, b in zip(first, last, strict=True))
+    divisor = int(np.gcd.reduce(np.array(found, dtype=object)))
+    return tuple(x // divisor for x in found)
 
 
-def _codes(cells: list[Placed], hinges: int) -> tuple[RunningCodes, list[bool]]:
-    """The codes of the cells, those that go on with the code before left out, and which these
-    are.
+class _Row(ABC):
+    """Cells in order between the directions `first` and `last`, and their codes."""
+
+    decisions: dict[str, int]
+    codes: RunningCodes
+    last: Integers
+    is_whole = True
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def ends_at(self, curve: Curve) -> bool:
+        """Whether it is the last one of a curve."""
+        a, b = self.last
+        assert curve.end is not None, "a straight line is an arc"
+        return self.is_whole and bool(curve.end[0] * b == curve.end[1] * a)
+
+    @property
+    def last_bits(self) -> BitArray:
+        """The code of the last cell."""
+        odd = np.bincount(self.codes.rows, minlength=self.codes.hinges) % 2 == 1
+        found: BitArray = self.codes.first ^ odd
+        return found
+
+    def beginning(self, count: int) -> _Row:
+        """About so many cells of it, where that is easily said."""
+        return self
+
+    @abstractmethod
+    def cut(self, index: int) -> Cut:
+        """The point where cell `index` begins, or behind the last one where that ends."""
+
+    @abstractmethod
+    def inside(self, index: int) -> tuple[Rational, Rational]:
+        """A direction strictly inside a cell."""
+
+
+class _Line:
+    """A graph along a curve."""
+
+    def __init__(self, job: Job, graph: Graph, curve: Curve) -> None:
+        assert curve.one is not None
+        self._job, self._graph, self._curve = job, graph, curve
+        self._sweep = Sweep(graph, curve.state(), curve.one)
+        self._stops = _Stops(self._sweep)
+
+    def rows(
+        self,
+        first: Integers,
+        last: Integers,
+        part: tuple[float, float] = (0.0, 1.0),
+        depth: int = 0,
+    ) -> Iterator[_Row]:
+        """The cells of a part of a stretch between two directions, some at a time, in order."""
+        low, high = (_between(first, last, int(x * _PLACES), _PLACES) for x in part)
+        length = part[1] - part[0]
+        if depth > _DEEP or length < _TINY:
+            yield self._cut(low, high)
+            return
+        try:
+            events = self._sweep.run((low[0], low[1]), (high[0], high[1]), self._pause)
+        except Open as problem:
+            parts = _parts(problem.stretches)
+        else:
+            yield _Swept(events, low, high, self._stops)
+            return
+        for a, b, is_open in parts:
+            ends = (part[0] + a * length, part[0] + b * length)
+            if is_open and b - a > _SHORT:
+                middle = (ends[0] + ends[1]) / 2
+                yield from self.rows(first, last, (ends[0], middle), depth + 1)
+                yield from self.rows(first, last, (middle, ends[1]), depth + 1)
+            else:
+                yield from self.rows(first, last, ends, _DEEP + 1 if is_open else depth + 1)
+
+    def _pause(self) -> None:
+        self._job.watch.check()
+
+    def _cut(self, first: Integers, last: Integers) -> _Row:
+        (a, b), (c, d) = first, last
+        walls: tuple[Integers, Integers] = (-b, a), (d, -c)
+        scale = tuple(x + y for x, y in zip(*walls, strict=True))
+        assert self._curve.one is not None
+        cutter = PatchCutter(self._graph, self._curve.state(), self._curve.one, walls, scale)
+        found, is_whole = list[Cell](), True
+        try:
+            for cells in cutter.cells(self._job.watch.check):
+                found += cells
+                if self._job.out_of_budget(len(found)):
+                    is_whole = False
+                    break
+        except Stopped:
+            is_whole = False
+        return _Pieces(cutter, found, last, is_whole)
+
+
+def _parts(stretches: FloatArray) -> list[tuple[float, float, bool]]:
+    """[0, 1] in parts, each with whether it is one of some stretches, joined where they meet."""
+    joined = list[list[float]]()
+    for low, high in sorted(stretches.tolist()):
+        a, b = max(0.0, low - _MARGIN), min(1.0, high + _MARGIN)
+        if joined and a <= joined[-1][1] + _GAP:
+            joined[-1][1] = max(joined[-1][1], b)
+        else:
+            joined.append([a, b])
+    found, at = list[tuple[float, float, bool]](), 0.0
+    for a, b in joined:
+        if a > at:
+            found.append((at, a, False))
+        found.append((a, b, True))
+        at = b
+    return [*found, (at, 1.0, False)] if at < 1.0 else found
+
+
+_MARGIN, _GAP = 2.0**-42, 2.0**-20
+
+
+class _Stops:
+    """Exact walks along codes, to find where events are."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep, self._kept = sweep, dict[bytes, Stop]()
+
+    def at(self, bits: BitArray, step: int) -> Stop:
+        """In front of a hidden step, along a code."""
+        sizes = [does.bits for does in self._sweep.graph.hidden_layers[:step]]
+        bits = bits[: sum(sizes)]
+        key = bits.tobytes()
+        if key not in self._kept:
+            if step == 0:
+                graph, state = self._sweep.graph, self._sweep.state
+                found = begin(graph.steps, state, self._sweep.one)
+            else:
+                before = self.at(bits[: sum(sizes[:-1])], step - 1)
+                found = before.advance(bits[sum(sizes[:-1]) :])
+            if len(self._kept) > _WALKS:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = found
+        return self._kept[key]
+
+
+_WALKS = 64
+
+
+class _Swept(_Row):
+    """The cells between the events of a sweep."""
+
+    def __init__(self, events: Events, first: Integers, last: Integers, stops: _Stops) -> None:
+        self.events, self.last, self._first, self._stops = events, last, first, stops
+        starts = np.concatenate([[0], events.starts]) if len(events) else np.zeros(2, np.int64)
+        self.codes = RunningCodes(events.first, starts, events.rows)
+        self.decisions = {"filter": events.signs, "exact": 0}
+
+    def beginning(self, count: int) -> _Row:
+        if count >= len(self):
+            return self
+        found = copy(self)
+        starts = self.codes.starts[: count + 1]
+        found.codes = RunningCodes(self.codes.first, starts, self.codes.rows[: starts[-1]])
+        found.is_whole = False
+        return found
+
+    def _at(self, place: float) -> tuple[Rational, Rational]:
+        share = rational(place)
+        alpha, beta = (a + share * (b - a) for a, b in zip(self._first, self.last, strict=True))
+        return alpha, beta
+
+    def cut(self, index: int) -> Cut:
+        if index in (0, len(self.events) + 1):
+            end = Direction.rational(*map(Rational, self.last if index else self._first))
+            return Cut(lambda: end, end)
+        low, high = float(self.events.low[index - 1]), float(self.events.high[index - 1])
+
+        def find() -> Direction:
+            return Direction.rational(*map(Rational, self._exact(index - 1)))
+
+        near = Direction.rational(*self._at((low + high) / 2)) if high - low < _NEAR / 8 else None
+        return Cut(find, find() if near is None else near)
+
+    def _exact(self, event: int) -> Integers:
+        """The direction of an event: where a neuron is at its bend, or two candidates are equal."""
+        bits = np.unpackbits(self.codes.row(event), count=self.codes.hinges).astype(bool)
+        step, (unit, first, second) = int(self.events.steps[event]), self.events.labels[event]
+        stop = self._stops.at(bits, step)
+        if isinstance(stop.does, Maximum):
+            places = (stop.does.candidates[unit][k] for k in (int(first), int(second)))
+            one, other = (stop.row(place) for place in places)
+        else:
+            bend = stop.does.activation.breakpoints[int(first)]
+            one, other = stop.row(int(unit)), [bend * x for x in stop.one]
+        form = coprime_integers([x - y for x, y in zip(one, other, strict=True)])
+        (a, b), (c, d) = self._first, self.last
+        return meet([form], (d - b, a - c))
+
+    def inside(self, index: int) -> tuple[Rational, Rational]:
+        low = float(self.events.high[index - 1]) if index else 0.0
+        high = float(self.events.low[index]) if index < len(self.events) else 1.0
+        a, b = rational(low), rational(high)
+        middle = rational((low + high) / 2)
+        share = middle if a < middle < b else (a + b) / 2
+        alpha, beta = (x + share * (y - x) for x, y in zip(self._first, self.last, strict=True))
+        return alpha, beta
+
+
+class _Pieces(_Row):
+    """The cells of one patch, from its first end on as far as they are joined."""
+
+    def __init__(
+        self, cutter: PatchCutter, cells: list[Cell], last: Integers, is_whole: bool
+    ) -> None:
+        self._cutter, self.last, self.is_whole = cutter, last, is_whole
+        ends = {name: (i, k) for i, c in enumerate(cells) for k, name in enumerate(c.piece.names)}
+        self._cells, at = list[tuple[Cell, int]](), ends.get((0, 1))
+        while at is not None:
+            index, first = at
+            self._cells.append((cells[index], first))
+            number, side = cells[index].piece.names[1 - first]
+            at = ends.get((number, -side))
+        self.decisions = cutter.decisions
+
+    @cached_property
+    def codes(self) -> RunningCodes:  # type: ignore[override]
+        hinges = self._cutter.lines.graph.hinge_count
+        bits = [self._cutter.code(cell) for cell, _ in self._cells]
+        return RunningCodes.of_bits(np.array(bits, dtype=bool).reshape(-1, hinges), closed=False)
+
+    def cut(self, index: int) -> Cut:
+        if index < len(self._cells):
+            return _cut(self._cutter, self._cells[index], 0)
+        return _cut(self._cutter, self._cells[-1], 1)
+
+    def inside(self, index: int) -> tuple[Rational, Rational]:
+        return _inside(self._cutter, self._cells[index])
+
+
+Placed = tuple[_Row, int]
+
+
+def _together(rows: list[_Row], hinges: int) -> tuple[RunningCodes, list[Placed]]:
+    """The codes of all cells, those left out that go on with the code of the cell before; and the
+    others, each as a row and a place in it.
     """
-    last, starts, flips, joined = np.zeros(hinges, bool), [0], list[int](), list[bool]()
-    first: BitArray = last
-    for number, (row, (cell, _)) in enumerate(cells):
-        bits = row.cutter.code(cell)
-        changes = np.flatnonzero(bits ^ last).tolist() if number else []
-        joined.append(bool(number) and not changes)
-        first = first if number else bits
-        if not joined[-1]:
-            flips += changes
-            starts.append(len(flips))
-        last = bits
-    table = np.array(starts if cells else [0], dtype=np.int64)
-    return RunningCodes(first, table, np.array(flips, dtype=np.int64)), joined
+    rows = [row for row in rows if len(row)]
+    if not rows:
+        none = np.zeros(0, dtype=np.int64)
+        return RunningCodes(np.zeros(hinges, bool), np.zeros(1, np.int64), none), []
+    sizes, flips, kept = [np.zeros(1, np.int64)], list[IndexArray](), list[Placed]()
+    before: BitArray | None = None
+    for row in rows:
+        seam = np.zeros(0, np.int64) if before is None else np.flatnonzero(before ^ row.codes.first)
+        joins = before is not None and not len(seam)
+        if before is not None and not joins:
+            sizes.append(np.array([len(seam)]))
+        flips += [seam, row.codes.rows]
+        sizes.append(np.diff(row.codes.starts)[1:])
+        kept += [(row, index) for index in range(int(joins), len(row))]
+        before = row.last_bits
+    ends = np.cumsum(np.concatenate([*sizes]))
+    starts = np.concatenate([[0], ends]).astype(np.int64)
+    return RunningCodes(rows[0].codes.first, starts, np.concatenate(flips).astype(np.int64)), kept
 
 
-def _cut(row: _Row, placed: tuple[Cell, int], end: int) -> Cut:
+def _cut(cutter: PatchCutter, placed: tuple[Cell, int], end: int) -> Cut:
     """The point where a cell begins (0) or ends (1)."""
     cell, first = placed
     place = first if end == 0 else 1 - first
     piece = cell.piece
 
     def find() -> Direction:
-        return Direction.rational(*map(Rational, row.cutter.exact(cell).corners[place]))
+        return Direction.rational(*map(Rational, cutter.exact(cell).corners[place]))
 
     near, slack = piece.corners[place].tolist(), float(piece.slack[place])
     is_near = slack <= _NEAR * max(map(abs, near))
     return Cut(find, Direction.rational(*map(rational, near)) if is_near else find())
 
 
-def _inside(row: _Row, placed: tuple[Cell, int]) -> tuple[Rational, Rational]:
+def _inside(cutter: PatchCutter, placed: tuple[Cell, int]) -> tuple[Rational, Rational]:
     """A direction strictly inside a cell; floats propose one."""
     piece = placed[0].piece
     a, b = piece.corners
@@ -183,7 +400,7 @@ def _inside(row: _Row, placed: tuple[Cell, int]) -> tuple[Rational, Rational]:
     if gap > 64 * float(piece.slack.sum()) + 2.0**-40 * float(np.abs(piece.corners).max()):
         alpha, beta = map(rational, ((a + b) / 2).tolist())
         return alpha, beta
-    scale, points = row.cutter.lines.scale, row.cutter.exact(placed[0]).corners
+    scale, points = cutter.lines.scale, cutter.exact(placed[0]).corners
     shares = [Rational(1, value(scale, point)) for point in points]
     alpha, beta = (
         sum((s * p[k] for s, p in zip(shares, points, strict=True)), Rational(0)) for k in (0, 1)

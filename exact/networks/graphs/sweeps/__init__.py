@@ -1,0 +1,1 @@
+"""Graphs along a segment, a ray or a line: every value as a piecewise linear function."""
