@@ -41,6 +41,7 @@ _HINGES, _MOST_STRETCHES = 1 << 16, 64  # of a network for each stretch, and str
 _TINY, _DEEP = 2.0**-14, 12  # parts that are not swept again, and how often others are
 _SHORT = 2.0**-8  # parts of a stretch that are not swept again in halves
 _NEAR = 2.0**-30  # of the size of a direction: within 2^-29 of a turn, as a cut promises
+_UNDECIDED = 256.0  # hinges times lengths from which on open parts are swept in halves
 _PLACES = 1 << 53
 
 
@@ -184,7 +185,8 @@ class _Line:
             return
         for a, b, is_open in parts:
             ends = (part[0] + a * length, part[0] + b * length)
-            if is_open and b - a > _SHORT:
+            wide = self._graph.hinge_count * (ends[1] - ends[0])
+            if is_open and b - a > _SHORT and wide > _UNDECIDED:
                 middle = (ends[0] + ends[1]) / 2
                 yield from self.rows(first, last, (ends[0], middle), depth + 1)
                 yield from self.rows(first, last, (middle, ends[1]), depth + 1)
