@@ -112,7 +112,7 @@ LONG: dict[str, dict[str, Job]] = {
         ),
     },
     "slice_graph": {"deep": (Graph.of(network(2, 60, 60, 60)), Box(-1, 1, dim=2))},
-    "slice_line": {"deep": (Graph.of(network(5, 700, 700, 700)), Segment([-1] * 5, [1] * 5))},
+    "slice_line": {"deep": (Graph.of(network(5, *[700] * 8)), Segment([-1] * 5, [1] * 5))},
 }
 ALL_OR_NOTHING = ("small_circles", "sphere_subdivision")
 CASES = [(engine, name) for engine, jobs in LONG.items() for name in jobs]

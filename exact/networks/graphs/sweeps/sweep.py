@@ -32,9 +32,9 @@ from exact.kernels.sweeps import Bends, Fans, Forms, Found, Windows, arranged, b
 from exact.kernels.sweeps import count_alive as alive_inputs
 from exact.networks.activations import Activation, Identity
 from exact.networks.graphs.graph import Graph
+from exact.networks.graphs.marks import classes, marks_behind, numbered
 from exact.networks.graphs.maxima import Maximum
 from exact.networks.graphs.rearrangements import Selection
-from exact.networks.graphs.slices.marks import classes, marks_behind, numbered
 from exact.networks.graphs.steps import Sum
 from exact.networks.graphs.sweeps.fans import added_up, fans_of
 from exact.networks.graphs.sweeps.values import Value, nothing_happens, side_by_side
