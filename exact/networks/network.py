@@ -413,7 +413,8 @@ class Network:
         A float64 filter with a proved bound runs in chunks on `device`, and :meth:`code` decides
         the rows on which it abstains. A row without a code (a NaN, an undefined norm, an undecided
         sign) raises with its number, or with ``errors="keep"`` is kept in `failures`. Cost: of one
-        wide layer behind a norm some tenths more than the matrix product in float64.
+        wide layer behind a norm some tenths more than the matrix product in float64; of a graph
+        with maxima that of :meth:`code` for every row.
         """
         asked, rows = self.layer_range(layers), InputRows(x, self.input_dim)
         return codes_of(

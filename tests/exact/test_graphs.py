@@ -215,3 +215,20 @@ def test_a_budget_leaves_whole_cells() -> None:
     line = partition(graph, Segment([-1, 0], [1, "1/3"]), budget=Budget(regions=3))
     assert line.outcome is Outcome.BUDGET_REACHED
     assert line.regions[0].parameters_float[0] == 0.0
+
+
+def test_codes_of_many_points_are_those_of_each() -> None:
+    behind = Layer.of([[1, -1]], activation=ReLU())
+    graph = Graph(
+        [(BEND, [0]), (POOL, [1]), (Maximum([[0, 1], [1, -1]], 2), [1]), (behind, [3])], 2
+    )
+    points = [[1, 2], [-1, -1], [2, "1/3"], [0, 0], [3, -4]]
+    for layers in (None, (1, 1), (2, 3), (4, 4)):
+        codes = graph.codes(points, layers)
+        assert list(codes) == [graph.code(point, layers) for point in points]
+    assert graph.codes(points).decisions == {"filter": 0, "exact": 5}
+    assert graph.codes(points, (1, 1)).decisions["filter"] == 4  # no maximum stands in front
+    kept = graph.codes(np.array([[1.0, 2.0], [np.nan, 1.0]]), errors="keep")
+    assert list(kept.failures) == [1] and kept[0] == graph.code([1, 2])
+    with pytest.raises(InvalidInput, match="row 1 of X"):
+        graph.codes(np.array([[1.0, 2.0], [np.nan, 1.0]]))

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ from exact.arithmetic.stored_numbers import is_array, plain_array
 from exact.errors import ExactlensError, InvalidInput
 from exact.geometry.combinatorics.code_batches import Codes, Errors
 from exact.geometry.combinatorics.codes import SplineCode, widths_of
+from exact.networks.graphs.maxima import Maximum
 from exact.networks.graphs.steps import Step, Sum, walk
 from exact.networks.layers import Layer, Operation, up_to
 from exact.networks.norms import Norm
@@ -350,7 +351,7 @@ def codes_of(
     errors: Errors = "raise",
 ) -> Codes:
     """The codes of hidden layers K..L at all points; `decide` is asked for those of the points on
-    which the filter abstains.
+    which the filter abstains, and behind maxima, which it does not know, for all.
     """
     require_device(device)
     if errors not in ("raise", "keep"):
@@ -359,12 +360,16 @@ def codes_of(
         )
     first, last = layers
     needed = up_to(steps, last)
-    hidden = [does for does, *_ in needed if isinstance(does, Layer) and does.bits][first - 1 :]
+    hidden = [does for does, *_ in needed if getattr(does, "bits", 0)][first - 1 :]
     symbols = [values for layer in hidden for values in layer.symbols]
     sizes = tuple(layer.bits for layer in hidden)
     packed = np.zeros((points.count, (sum(sizes) + 7) // 8), dtype=np.uint8)
     exact, failures = 0, dict[int, ExactlensError]()
-    chunks = _filtered(BatchFilter(needed, device), points, first) if symbols else ()
+    chunks: Iterable[tuple[int, ByteArray, BitArray]] = ()
+    if any(isinstance(does, Maximum) for does, *_ in needed):
+        chunks = [(0, packed, np.zeros(points.count, bool))]
+    elif symbols:
+        chunks = _filtered(BatchFilter(needed, device), points, first)
     for begin, found, certain in chunks:
         packed[begin : begin + len(found)] = found
         for place in np.flatnonzero(~certain):

@@ -18,7 +18,6 @@ from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.numbers import Rational, RationalArray, RationalMatrix, rationals
 from exact.errors import InvalidInput, Unsupported
-from exact.geometry.combinatorics.code_batches import Codes, Errors
 from exact.geometry.combinatorics.codes import Hinge, SplineCode, widths_of
 from exact.networks.activations import Identity
 from exact.networks.graphs.maxima import Maximum
@@ -162,23 +161,6 @@ class Graph(Network):
         symbols = [values for does in asked for values in does.symbols]
         found = np.concatenate([np.zeros(0, bool), *bits[first - 1 : last]])
         return SplineCode.of(found, [does.bits for does in asked], widths_of(symbols))
-
-    @in_ieee_floats
-    def codes(
-        self,
-        x: Any,
-        layers: tuple[int, int] | None = None,
-        *,
-        device: str = "cpu",
-        errors: Errors = "raise",
-    ) -> Codes:
-        if self.has_maxima:
-            raise Unsupported(
-                "codes of many points are of bits alone",
-                value="a maximum",
-                remedy="take network.code(x) point by point",
-            )
-        return super().codes(x, layers, device=device, errors=errors)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and self.sha256 == other.sha256
