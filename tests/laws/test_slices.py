@@ -29,14 +29,17 @@ from exact.arithmetic.numbers import RationalArray
 from exact.check import Status
 from exact.kernels import patch_cells
 from exact.networks.graphs.graph import Graph
+from exact.networks.graphs.slices import sides
 from exact.networks.graphs.slices.by_floats import FloatCuts, Uncertain
 from exact.networks.graphs.slices.cutting import PatchCutter
-from exact.networks.graphs.slices.lines import Cell
+from exact.networks.graphs.slices.lines import Cell, Lines
 from exact.networks.graphs.slices.open_cells import forms_at
 from exact.networks.graphs.slices.parts import Parts
 from exact.networks.graphs.slices.patches import Bend, Choice
+from exact.networks.graphs.slices.pieces import Polygons
 from exact.networks.graphs.sweeps.sweep import Open, Sweep
 from exact.regions.arcs.engines import slice_line
+from exact.regions.polytopes.engines import slice_graph
 from tests.laws.random_graphs import Made, random_graph
 
 SEEDS = range(60)
@@ -249,6 +252,27 @@ def test_loops_and_integers_give_the_same_cells(seed: int, monkeypatch: pytest.M
         found = partition(graph, domain)
         assert found.decisions["filter"] == 0 and found == other
         assert found.neighbours().tolist() == other.neighbours().tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS[2::8])
+def test_sides_in_order_and_ends_compared_give_the_same_neighbours(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if floats left the order of sides open; and as if cells were missing."""
+    known, rng = made(seed)
+    if known.graph.input_dim == 1:
+        return
+    domain = plane(rng, known.graph.input_dim)
+    expected = partition(known.graph, domain).neighbours().tolist()
+    nothing = np.zeros((0, 2), np.int64)
+    monkeypatch.setattr(sides, "_matched", lambda cells, inner: (nothing, inner))
+    assert partition(known.graph, domain).neighbours().tolist() == expected
+    monkeypatch.setattr(slice_graph, "neighbours", lambda lines, cells, _: by_ends(lines, cells))
+    assert partition(known.graph, domain).neighbours().tolist() == expected
+
+
+def by_ends(lines: Lines, cells: Polygons) -> np.ndarray:
+    return sides.neighbours(lines, cells, False)
 
 
 def _all_open(parts: Parts, most: int, alarm: np.ndarray) -> bool:
