@@ -24,7 +24,8 @@ from exact import (
     RealSpace,
     partition,
 )
-from exact.geometry.combinatorics.dual_graph import Adjacency, reordered
+from exact.geometry.combinatorics.dual_graph import Adjacency
+from exact.geometry.combinatorics.incidence import reordered
 from exact.regions.engine import Problem
 from exact.regions.polytopes.cells import FlatCells
 from exact.regions.polytopes.partition import FlatPartition

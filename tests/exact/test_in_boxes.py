@@ -51,7 +51,7 @@ def wide() -> FlatPartition:
 
 
 def rows_of(result: FlatPartition) -> InBox:
-    box = InBox.of(result)
+    box = result._over_box()
     assert box is not None
     return box
 

@@ -5,18 +5,27 @@ bit-packed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray, KeyArray, WordArray
 from exact.errors import InvalidInput
-from exact.geometry.workers import Workers
 
 _ROWS, _BUCKETS = 2**14, 200  # that one thread takes at a time, and into which all are dealt
 _FEW = 2**15  # below which loading compiled loops takes longer than they spare
+
+
+class Sharing(Protocol):
+    """What shares ranges among threads, as :class:`exact.geometry.workers.Workers` do."""
+
+    def ranges(self, count: int, size: int) -> list[tuple[int, int]]:
+        """The numbers below `count` in ranges of `size`, by their ends."""
+
+    def map(self, task: Callable[..., Any], given: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """The results of a task for all given arguments, in their order."""
 
 
 class Hinge(NamedTuple):
@@ -141,7 +150,7 @@ def code_keys(codes: ByteArray) -> KeyArray:
     return np.ascontiguousarray(codes).view(f"S{codes.shape[1]}")[:, 0]
 
 
-def in_canonical_order(codes: ByteArray, workers: Workers) -> tuple[ByteArray, IndexArray]:
+def in_canonical_order(codes: ByteArray, workers: Sharing) -> tuple[ByteArray, IndexArray]:
     """Packed codes in canonical order, and for each the place that it has there.
 
     Cost: linear in the codes, in compiled loops, which all threads of `workers` share.
@@ -163,7 +172,7 @@ def in_canonical_order(codes: ByteArray, workers: Workers) -> tuple[ByteArray, I
     return found, place
 
 
-def renumber(numbers: IndexArray, place: IndexArray, workers: Workers) -> None:
+def renumber(numbers: IndexArray, place: IndexArray, workers: Sharing) -> None:
     """Replace every number in an array (N x k) by its place."""
     if len(place) < _FEW:
         numbers[:] = place[numbers]
@@ -174,7 +183,7 @@ def renumber(numbers: IndexArray, place: IndexArray, workers: Workers) -> None:
     workers.map(in_range, [(numbers, place, *ends) for ends in ranges])
 
 
-def canonical_order(codes: ByteArray, workers: Workers) -> IndexArray:
+def canonical_order(codes: ByteArray, workers: Sharing) -> IndexArray:
     """The numbers of packed codes in their canonical order; of equal ones the first comes first."""
     if len(codes) < _FEW:
         return np.argsort(code_keys(codes), kind="stable")

@@ -101,11 +101,6 @@ class Adjacency:
         return np.stack([sources[hit], self.indices[hit].astype(np.int64)], axis=1)
 
 
-def _starts(lengths: IndexArray) -> IndexArray:
-    """Where rows of these lengths start, and where the last one ends."""
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
 def _flips(
     starts: IndexArray, columns: IndexArray, codes: ByteArray, workers: Workers
 ) -> Incidence:
@@ -123,14 +118,6 @@ def _flips(
     flips, members = flips.astype(index_type(int(flips[-1]))), np.empty(flips[-1], narrow)
     workers.map(list_flips, [(*given, flips, members, *ends) for ends in rows])
     return Incidence(flips, members)
-
-
-def reordered(incidence: Incidence, order: IndexArray) -> Incidence:
-    """The rows in another order: row k of the result is row `order[k]`."""
-    lengths = np.diff(incidence.starts)[order]
-    starts = _starts(lengths)
-    shift = np.repeat(incidence.starts[order] - starts[:-1], lengths)
-    return Incidence(starts, incidence.members[shift + np.arange(starts[-1])])
 
 
 def connected(labels: IndexArray, pairs: IndexArray) -> IndexArray:

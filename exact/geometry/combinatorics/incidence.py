@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from exact.arithmetic.arrays import IndexArray
 from exact.arithmetic.texts.printing import short_repr
 
@@ -22,3 +24,16 @@ class Incidence:
     def row(self, index: int) -> IndexArray:
         """The members of one row."""
         return self.members[self.starts[index] : self.starts[index + 1]]
+
+
+def reordered(incidence: Incidence, order: IndexArray) -> Incidence:
+    """The rows in another order: row k of the result is row `order[k]`."""
+    lengths = np.diff(incidence.starts)[order]
+    starts = _starts(lengths)
+    shift = np.repeat(incidence.starts[order] - starts[:-1], lengths)
+    return Incidence(starts, incidence.members[shift + np.arange(starts[-1])])
+
+
+def _starts(lengths: IndexArray) -> IndexArray:
+    """Where rows of these lengths start, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

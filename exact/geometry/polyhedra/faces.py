@@ -17,8 +17,7 @@ import numpy as np
 from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.arithmetic.texts.printing import short_repr
-from exact.geometry.combinatorics.dual_graph import reordered
-from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.combinatorics.incidence import Incidence, reordered
 from exact.geometry.polyhedra.halfspace import Point
 
 

@@ -10,7 +10,7 @@ of the box along its axis, and one pass where not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import inf
 from typing import Any
@@ -21,11 +21,10 @@ from exact.arithmetic.arrays import BitArray
 from exact.arithmetic.enclosures.roundoff import LEAST, LEAST_ROOT, U, inflation
 from exact.arithmetic.linear_algebra import Vector
 from exact.arithmetic.numbers import FloatArray, Rational, nearest_floats, rounding_error
-from exact.geometry.polyhedra.halfspace import Halfspace, affine
+from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine
 from exact.geometry.polyhedra.programmes.box_rows import UP, halfspace_rows, kernel_rows
-from exact.geometry.polyhedra.programmes.boxes import Bounds, enclosing
+from exact.geometry.polyhedra.programmes.boxes import Bounds
 from exact.geometry.polyhedra.programmes.optima import extremes
-from exact.regions.polytopes.quantities.complexes import Owner
 
 _UP = inflation(4096)
 _FINE = 2.0**-12  # a bound above this part of a range is too large for it
@@ -34,18 +33,22 @@ Enclosed = tuple[FloatArray, FloatArray]
 
 
 class InBox:
-    """The regions of a partition as rows over a box around its domain."""
+    """The regions of a partition as rows over a box with the given bounds around its domain.
 
-    def __init__(self, owner: Owner, bounds: Bounds) -> None:
-        self.owner, self.bounds = owner, bounds
+    `walls_of` and `witness_of` tell a region's halfspaces and a point inside by its number;
+    `given`, where an engine has kept it, a region's rows and such a point as floats.
+    """
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        walls_of: Callable[[int], Sequence[Halfspace]],
+        witness_of: Callable[[int], Point],
+        given: Callable[[int], tuple[FloatArray, FloatArray]] | None = None,
+    ) -> None:
+        self.bounds, self.dim = bounds, len(bounds.middle)
+        self._walls_of, self._witness_of, self._given = walls_of, witness_of, given
         self._rows: dict[Halfspace, FloatArray] = {}
-
-    @classmethod
-    def of(cls, owner: Owner) -> InBox | None:
-        """That of a partition; None where some parameter has no bounds that walls show."""
-        dim = owner.flat.dim
-        bounds = enclosing(owner.flat.walls, dim) if dim and len(owner.codes) else None
-        return None if bounds is None else cls(owner, bounds)
 
     @cached_property
     def _middle(self) -> Enclosed:
@@ -62,7 +65,7 @@ class InBox:
 
     def walls(self, index: int) -> list[Halfspace]:
         """The halfspaces of a region that are no sides of the box."""
-        return [w for w in self.owner.walls_known(index) if not self._implies(w)]
+        return [w for w in self._walls_of(index) if not self._implies(w)]
 
     def _implies(self, wall: Halfspace) -> bool:
         return wall.axis is not None and self.bounds.implies(wall)
@@ -71,9 +74,8 @@ class InBox:
         """The rows of a region and a point certainly inside; None where floats have none."""
         from exact.kernels import boxes as kernel
 
-        asked = self.owner.cells.in_box
-        if asked is not None:
-            rows, inside = asked(int(self.owner.order[index]))
+        if self._given is not None:
+            rows, inside = self._given(index)
         else:
             rows, inside = self.table(self.walls(index)), self.witness(index)
         return (rows, inside) if kernel.all_inside(rows, len(rows), inside) else None
@@ -85,11 +87,11 @@ class InBox:
             self._rows, new = {}, list(walls)
         self._rows.update(zip(new, halfspace_rows(new, self.bounds), strict=True))
         found = [self._rows[wall] for wall in walls]
-        return np.array(found).reshape(len(walls), self.owner.flat.dim + 3)
+        return np.array(found).reshape(len(walls), self.dim + 3)
 
     def witness(self, index: int) -> FloatArray:
         """The floats nearest to a region's witness."""
-        at = affine(self.owner.witness_of(index))
+        at = affine(self._witness_of(index))
         ends = zip(at, self.bounds.middle, self.bounds.half, strict=True)
         return nearest_floats([(x - c) / h for x, c, h in ends])
 
@@ -150,7 +152,7 @@ class InBox:
     def _enclosed_sides(self, index: int) -> FloatArray:
         from exact.kernels import boxes as kernel
 
-        region, found = self.region(index), np.zeros((self.owner.flat.dim, 2, 2))
+        region, found = self.region(index), np.zeros((self.dim, 2, 2))
         if region is None:
             found[:, 1, 1] = inf
         else:
@@ -167,7 +169,7 @@ class InBox:
 
     def _axis(self, index: int, j: int) -> tuple[Rational, Rational]:
         """The exact ends of one parameter."""
-        axis = [Rational(int(k == j)) for k in range(self.owner.flat.dim + 1)]
+        axis = [Rational(int(k == j)) for k in range(self.dim + 1)]
         (low, _), (high, _) = self.extremes(index, axis)
         return low, high
 

@@ -27,6 +27,7 @@ from exact.arithmetic.surds import Surd
 from exact.errors import InvalidInput, TooLarge
 from exact.geometry.polyhedra.faces import Located, cells_of_facets
 from exact.geometry.polyhedra.halfspace import Halfspace, affine
+from exact.geometry.polyhedra.programmes.boxes import enclosing
 from exact.geometry.polyhedra.volumes import BoundedPolytope, root_multiple
 from exact.kernels import measures as kernel
 from exact.regions.polytopes.quantities.complexes import LocatedComplex, Owner
@@ -58,7 +59,16 @@ class Measured(Owner):
     @cached_property
     def _in_box(self) -> InBox | None:
         """The regions as rows over a box, where they have no complex."""
-        return InBox.of(self) if self._complex is None else None
+        return self._over_box() if self._complex is None else None
+
+    def _over_box(self) -> InBox | None:
+        """The regions as rows over a box; None where walls bound some parameter on no side."""
+        dim, asked = self.flat.dim, self.cells.in_box
+        bounds = enclosing(self.flat.walls, dim) if dim and len(self.codes) else None
+        if bounds is None:
+            return None
+        given = None if asked is None else lambda i: asked(int(self.order[i]))
+        return InBox(bounds, self.walls_known, self.witness_of, given)
 
     @cached_property
     def _measured_faces(self) -> tuple[kernel.Faces, kernel.Faces] | None:
@@ -127,7 +137,7 @@ class Measured(Owner):
         """
         self._require_polytopes()
         many = self.flat.dim >= _MANY
-        box = InBox.of(self) if many or self._complex is None else None
+        box = self._over_box() if many or self._complex is None else None
         return None if box is None else SimpleVolumes(box)
 
     @cached_property
