@@ -2,7 +2,8 @@
 
 All come from the complex of faces in one pass over each dimension (`exact.kernels.measures`), in
 float64 with proved bounds. Where a bound leaves fewer than three digits the exact value is made and
-rounded, region by region. Longer than others: every quantity has its definition here.
+rounded, region by region. The file is longer than others: every quantity has its definition
+here.
 """
 
 from __future__ import annotations
