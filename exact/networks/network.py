@@ -1,9 +1,8 @@
-"""A network as pure data: blocks of affine layers with activations, each block behind an optional
-norm.
+"""A network as pure data: blocks of layers with activations, each block behind an optional norm.
 
 `block(x) = [x +] layers(norm(x))`, and a network is its blocks in order. Weights are rationals read
-from floats without loss, so every exact statement is about the real-arithmetic network with these
-weights, not about the rounded forward pass of some floating-point library.
+from floats without loss: exact statements are about the real-arithmetic network with these weights,
+not about the rounded forward pass of some floating-point library.
 """
 
 from __future__ import annotations
