@@ -18,8 +18,8 @@ bound it from above by `c_0 + sum_i l_i b_i + sum_j |c_j + sum_i l_i a_ij|`, and
 inside from below. The programme `max c . u : a_i . u + b_i >= 0, |u_j| <= 1` proposes both.
 
 `alarm` is an array of one integer: as soon as another thread sets it, what is going on ends as
-UNDECIDED (see exact.geometry.budgets). The file is longer than others: all programmes in a box share
-its rows.
+UNDECIDED (see exact.geometry.budgets). The file is longer than others: all programmes share the
+rows of a box.
 """
 
 from __future__ import annotations
