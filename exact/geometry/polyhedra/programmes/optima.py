@@ -31,7 +31,9 @@ def extremes(
     Cost: two float programmes and an exact solve of the size of the rows that meet there; where
     floats end elsewhere, exact steps from there.
 
+    >>> from exact.arithmetic.numbers import Rational
     >>> from exact.geometry.polyhedra.halfspace import Halfspace
+    >>> from exact.geometry.polyhedra.programmes.boxes import Bounds
     >>> square = Bounds((Rational(0), Rational(0)), (Rational(1), Rational(1)))
     >>> function = [Rational(1), Rational(2), Rational(0)]
     >>> extremes(function, [Halfspace((-1, -1, 1))], square)

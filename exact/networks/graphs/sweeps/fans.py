@@ -19,6 +19,7 @@ def fans_of(operator: LinearOperator) -> Fans:
 
     Cost: its weights once, and for a convolution its taps times its input channels.
 
+    >>> from exact.networks.graphs.rearrangements import Selection
     >>> own = fans_of(Selection([2, 0, 2], 3))
     >>> own.starts.tolist(), own.blocks.tolist(), own.order.tolist()
     ([0, 1, 1, 3], [1, 0, 2], [0, 1, 2])

@@ -27,6 +27,7 @@ def cells_of_tree(pairs: IndexArray, layers: IndexArray, count: int, first: int)
 
     A cell is joined by a hinge of as late a layer as can be (Prim).
 
+    >>> import numpy as np
     >>> pairs, layers = np.array([[0, 1], [0, 2], [1, 2]]), np.array([1, 0, 1])
     >>> [tuple(step) for step in cells_of_tree(pairs, layers, 3, 0)]
     [(0, 0, -1), (1, 1, 0), (2, 2, 1)]
