@@ -16,6 +16,7 @@ from exact import (
     GELU,
     Box,
     Budget,
+    EngineDefect,
     HPolytope,
     InvalidInput,
     NotPiecewiseLinear,
@@ -24,9 +25,13 @@ from exact import (
     partition,
 )
 from exact.arithmetic.numbers import Rational
-from exact.instruments.output_sets import reached
+from exact.geometry.polyhedra.halfspace import affine
+from exact.geometry.polyhedra.programmes.lp import Farkas
+from exact.instruments.output_sets import reached, reaching
 from exact.instruments.output_sets.reaching import outside
+from exact.networks.activations import Activation
 from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.polytopes.walls.simple_vertices import regions_around
 from exact.sources import tensors
 from tests.exact.reference import exact_output, q, value
 from tests.truths import engines
@@ -34,6 +39,16 @@ from tests.truths import engines
 ACAS = Path(__file__).resolve().parents[2] / "docs" / "acasxu.md"
 # a hat of height 1 at x = 1, and relu
 HAT = tensors.mlp([([[1], [1], [1]], [0, -1, -2]), ([[1, -2, 1], [1, 0, 0]], [0, 0])])
+
+
+class Sign(Activation):
+    """-1 and 1."""
+
+    breakpoints = (Rational(0),)
+    pieces = ((Rational(0), Rational(-1)), (Rational(0), Rational(1)))
+
+    def forward_float(self, z: Any) -> Any:
+        return np.where(z > 0, 1.0, -1.0)
 
 
 def made(network: Any, domain: Any, engine: str | None = None) -> FlatPartition:
@@ -118,6 +133,83 @@ def test_vertices_settle_the_same_regions_whether_the_engine_keeps_faces_or_not(
     assert 10 < settled["subdivision"].sum() < len(settled["subdivision"])
     assert settled["skeleton"].tolist() == settled["subdivision"].tolist()
     assert not settled["lp_tree"].any()
+
+
+@pytest.mark.parametrize("dim", [2, 3, 4])
+def test_vertices_of_the_skeleton_settle_regions(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a box and in a simplex: every region has its exact vertices, within their bounds, and is
+    settled iff one row is negative at all of them.
+    """
+    generator = np.random.default_rng(dim)
+    shapes = [(5, dim), (5,), (4, 5), (4,), (2, 4)]
+    first, b, second, c, last = (generator.normal(size=shape) for shape in shapes)
+    network = tensors.mlp([(first, b), (second, c), (last, None)])
+    corner = [[*(-int(i == j) for j in range(dim)), 1] for i in range(dim)]
+    for domain in (Box(-1, 1, dim=dim), HPolytope([*corner, [*[1] * dim, 1]])):
+        found = made(network, domain, "skeleton")
+        asked = found.cells.simple
+        assert asked is not None
+        simple = asked()
+        assert simple is not None and simple.points is not None
+        own: list[list[int]] = [[] for _ in range(len(found))]
+        for block, around in regions_around(simple, found.codes, network.hinge_count):
+            for vertex, regions in enumerate(around.tolist(), block.start):
+                for region in set(regions):
+                    own[region].append(vertex)
+        points, slack = simple.points
+        for region, vertices in enumerate(own):
+            exact = [affine(x) for x in found.corners_of(region)[0]]
+            assert len(vertices) == len(exact)
+            for x in exact:
+                gaps = points[vertices] - [float(y) for y in x]
+                assert (np.linalg.norm(gaps, axis=1) <= slack[vertices] + 1e-15).any()
+        rows = [
+            [Rational(1), Rational(0), Rational(1, 7)],
+            [Rational(0), Rational(-3), Rational(0)],
+        ]
+        here = outside(found, rows)
+        for region in range(len(found)):
+            values = [
+                exact_output(network, found.flat.ambient(x)) for x in found.corners_of(region)[0]
+            ]
+            highest = [max(y[0] + Fraction(1, 7) for y in values), max(-3 * y[1] for y in values)]
+            assert here[region] == (min(highest) < 0)
+        assert 0 < here.sum() < len(found)
+        answer = reached(found, rows)
+        assert all(isinstance(answer.proof(i), Farkas) for i in np.flatnonzero(here).tolist())
+        monkeypatch.setattr(reaching, "_simple_vertices", lambda _: None)
+        assert not (outside(found, rows) & ~here).any()
+        monkeypatch.undo()
+
+
+def test_a_large_lipschitz_bound_leaves_nothing_open() -> None:
+    """Maps of regions tell what a product of norms would not: rows that cancel large weights."""
+    big = 2**30
+    folds = ([[big, 0], [0, big]], [big * 3, big * 3])
+    network = tensors.mlp([folds, ([[1, -1]], [0]), ([[1]], [0])])
+    found = made(network, Box(0, 1, dim=2))
+    assert outside(found, [[Rational(-1), Rational(-1, 2**20)]]).all()
+
+
+def test_regions_with_equal_codes_are_a_defect() -> None:
+    found = made(HAT, Box(-1, 4, dim=1), "skeleton")
+    asked = found.cells.simple
+    assert asked is not None
+    simple = asked()
+    assert simple is not None
+    with pytest.raises(EngineDefect, match="keys of regions differ"):
+        list(regions_around(simple, found.codes[[0, 0, 1, 2, 3]], HAT.hinge_count))
+    with pytest.raises(EngineDefect, match="around a vertex are listed"):
+        list(regions_around(simple, found.codes[:-1], HAT.hinge_count))
+
+
+def test_behind_a_jump_every_region_has_its_own_values() -> None:
+    """At x = 0 the map of one side says -1, that of the other 1."""
+    network = tensors.mlp([([[1]], [0]), ([[1]], None)], Sign())
+    found = made(network, Box(-1, 1, dim=1), "subdivision")
+    assert outside(found, [[Rational(1), Rational(0)]]).tolist() == [True, False]
+    assert outside(found, [[Rational(-1), Rational(0)]]).tolist() == [False, True]
+    assert reached(found, [[1, 0]]).point is not None
 
 
 def test_a_point_and_an_early_stop() -> None:

@@ -20,7 +20,7 @@ from exact.regions.cells import Outcome
 from exact.regions.partition import Partition
 from exact.regions.polytopes.partition import FlatPartition
 
-_CUTTING = 2e-6  # seconds a region and 3^d, at most, that its faces take
+_CUTTING = 2e-6  # seconds a region, at most, and 2^d, that its vertices take, or 3^d, its faces
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def _open_cells(found: FlatPartition, case: Sequence[Inequality], watch: Watch) 
     """The regions on which vertices do not show that a case of violations is out of reach: all of
     them where there is no time to cut the vertices, which no watch ends.
     """
-    cutting = _CUTTING * 3.0**found.flat.dim * len(found)
+    around = 3.0 if found.cells.simple is None else 2.0
+    cutting = _CUTTING * around**found.flat.dim * len(found)
     if (
         not case
         or watch.is_up()

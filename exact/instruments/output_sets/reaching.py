@@ -16,11 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from exact.arithmetic.arrays import BitArray
+from exact.arithmetic.arrays import BitArray, IndexArray
 from exact.arithmetic.enclosures.ball_tensors import one_thread
-from exact.arithmetic.numbers import Rational, RationalArray, listed, rationals
+from exact.arithmetic.enclosures.float_environment import in_ieee_floats
+from exact.arithmetic.enclosures.roundoff import LEAST, U, inflation
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    RationalArray,
+    listed,
+    nearest_floats,
+    rationals,
+    rounding_error,
+)
 from exact.arithmetic.texts.printing import short_repr
-from exact.errors import InvalidInput, Undecided
+from exact.errors import InvalidInput, Undecided, require
 from exact.geometry.budgets import Budget, Watch
 from exact.geometry.polyhedra.affine_hulls import affine_hull
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
@@ -29,12 +39,12 @@ from exact.networks.activations import ReLU
 from exact.networks.layers import Block, Layer
 from exact.networks.network import Network
 from exact.propagation.cursor import Cursor, advance, begin, layer_halfspaces
-from exact.propagation.enclosures import PointWalk, stages
 from exact.regions.cells import Outcome
 from exact.regions.polytopes.partition import FlatPartition
+from exact.regions.polytopes.walls.simple_vertices import SimpleVertices, regions_around
 
 Decided = Point | Farkas
-_BLOCK = 2**14
+_BLOCK, _UP = 2**14, inflation(4096)
 
 
 @short_repr
@@ -101,9 +111,9 @@ def reached(
     regions count: every set here is closed. Regions are tried in their order until one has a point,
     or `seconds` are used up. Raises InvalidInput for rows that do not fit the outputs and
     NotPiecewiseLinear for smooth activations. Cost: where the engine keeps the faces of a bounded
-    domain, or cuts them when asked (`skeleton`), one float64 pass over the vertices with proved
-    error bounds, which settles the regions at whose vertices one row is negative throughout; for
-    each other region one exact propagation and LP.
+    domain, or cuts its vertices when asked (`skeleton`), one float64 pass over maps and vertices
+    with proved error bounds, which settles the regions at whose vertices one row is negative
+    throughout; for each other region one exact propagation and LP.
 
     >>> from exact import Box, partition
     >>> from exact.sources import tensors
@@ -128,30 +138,120 @@ def reached(
     return Reached(found, rows, None, None, settled)
 
 
+@in_ieee_floats
 def outside(found: FlatPartition, rows: Sequence[Sequence[Rational]]) -> BitArray:
     """Regions on which one row is certainly negative: at all vertices, and so on their hull. Others
     are left open.
+
+    What is affine on every region and continuous has one value at a vertex, by the map of any
+    region around it. Where no more than d hinges and walls meet anywhere, vertices and the regions
+    around them are those that the engine cuts; else those of the complex of all faces.
     """
+    with one_thread():
+        simple = _simple_vertices(found)
+        if simple is None:
+            return _outside_by_faces(found, rows)
+        assert simple.points is not None, "vertices that are not placed are not taken"
+        forms = _Forms.of(found, rows)
+        open_ = np.zeros((len(rows), len(found)), dtype=bool)
+        seen = np.zeros(len(found), dtype=bool)
+        points, slack = simple.points
+        for block, around in regions_around(simple, found.codes, found.network.hinge_count):
+            negative = forms.negative(around[:, 0], points[block], slack[block])
+            seen[around] = True
+            for own, settles in zip(open_, negative.T, strict=True):
+                own[around[~settles]] = True
+        require(bool(seen.all()), "every region has a vertex", len(found))
+        settled: BitArray = np.any(~open_, axis=0, keepdims=True)[0]
+        return settled
+
+
+def _simple_vertices(found: FlatPartition) -> SimpleVertices | None:
+    """The vertices of all regions where the engine knows that they are simple, in a bounded
+    domain.
+    """
+    asked = found.cells.simple
+    if (
+        asked is None
+        or not _is_continuous(found.network)
+        or found.outcome is not Outcome.COMPLETE
+        or not len(found)
+    ):
+        return None
+    simple = asked()
+    return None if simple is None or simple.points is None else simple
+
+
+def _is_continuous(network: Network) -> bool:
+    return all(layer.activation.is_continuous for layer in network.hidden_layers)
+
+
+def _outside_by_faces(found: FlatPartition, rows: Sequence[Sequence[Rational]]) -> BitArray:
     faces = found.engine_faces
     vertices = None if faces is None else faces.enclosed()
     if faces is None or vertices is None or not len(found):
         return np.zeros(len(found), dtype=bool)
-    network = _with_rows(found.network, rows)
-    walk, last = PointWalk(stages(network, found.flat), "cpu"), len(network.hidden_layers) - 1
-    blocks = [slice(start, start + _BLOCK) for start in range(0, len(vertices[1]), _BLOCK)]
-    with one_thread():
-        negative = (
-            np.concatenate(
-                [walk.signs(last, vertices[0][at], vertices[1][at], None, None) for at in blocks]
-            )
-            == -1
-        )
-    corners = faces.corners
-    throughout = np.asarray(
-        np.logical_and.reduceat(negative[corners.members], corners.starts[:-1], axis=0)
+    corners, (points, slack) = faces.corners, vertices
+    region = np.empty(len(corners), np.int64)  # of every cell
+    region[found.order] = np.arange(len(found))
+    beside, vertex = np.repeat(region, np.diff(corners.starts)), corners.members
+    place = np.arange(len(vertex))
+    if _is_continuous(found.network):  # any region with the vertex
+        own = np.zeros(len(slack), np.int64)
+        own[vertex] = beside
+        beside, vertex, place = own, np.arange(len(slack)), vertex
+    forms = _Forms.of(found, rows)
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(vertex), _BLOCK)]
+    negative = np.concatenate(
+        [forms.negative(beside[b], points[vertex[b]], slack[vertex[b]]) for b in blocks]
     )
+    throughout = np.asarray(np.logical_and.reduceat(negative[place], corners.starts[:-1], axis=0))
     settled: BitArray = np.any(throughout, axis=1, keepdims=True)[found.order, 0]
     return settled
+
+
+@dataclass(frozen=True)
+class _Forms:
+    """Rows as functions of the parameters on every region: coefficients and bounds on their errors
+    (R x rows x (d + 1)).
+    """
+
+    values: FloatArray
+    errors: FloatArray
+
+    @classmethod
+    def of(cls, found: FlatPartition, rows: Sequence[Sequence[Rational]]) -> _Forms:
+        """Products of the rows with the maps of the outputs: `n.a` for a row within e of n and a
+        map within b of a is off by at most `|n| b + e (|a| + b)` and its rounding.
+        """
+        maps, slack = found.maps_float, found.maps_bound
+        shape = len(rows), len(rows[0])
+        normals = nearest_floats([x for row in rows for x in row]).reshape(shape)
+        off = rounding_error(normals)
+        one = np.zeros((len(maps), 1, maps.shape[2]))
+        one[:, :, -1] = 1.0
+        with np.errstate(all="ignore"):
+            maps = np.concatenate([maps, one], axis=1)
+            slack = np.concatenate([slack, np.zeros_like(one)], axis=1)
+            sizes = np.abs(normals) @ np.abs(maps)
+            errors = np.abs(normals) @ slack + off @ (np.abs(maps) + slack)
+            errors = (errors + sizes * ((shape[1] + 4) * U)) * _UP + LEAST
+            return cls(normals @ maps, errors)
+
+    def negative(self, regions: IndexArray, points: FloatArray, slack: FloatArray) -> BitArray:
+        """Which rows are certainly negative at points of regions (n), within `slack` of the exact
+        ones (n x rows).
+        """
+        with np.errstate(all="ignore"):
+            a, b = self.values[regions], self.errors[regions]
+            normals, near = np.abs(a[:, :, :-1]), np.abs(points)[:, :, None]
+            values = (a[:, :, :-1] @ points[:, :, None])[:, :, 0] + a[:, :, -1]
+            sizes = (normals @ near)[:, :, 0] + np.abs(a[:, :, -1])
+            errors = normals.sum(axis=2) * slack[:, None] + sizes * ((points.shape[1] + 4) * U)
+            reach = near + slack[:, None, None]
+            errors += (b[:, :, :-1] @ reach)[:, :, 0] + b[:, :, -1]
+            negative: BitArray = values < -(errors * _UP + LEAST)
+            return negative
 
 
 def _rows(network: Network, unsafe: Sequence[Any]) -> tuple[tuple[Rational, ...], ...]:

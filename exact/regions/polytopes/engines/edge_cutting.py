@@ -881,7 +881,14 @@ class EdgeCutter:
         names[inner] ^= 7
         if len(far) and names.max(initial=0) < first + len(walls):
             far = ()
-        return SimpleVertices(names, self._full(self.c.on[:count]), walls, far)
+        return SimpleVertices(names, self._full(self.c.on[:count]), walls, far, self._points())
+
+    def _points(self) -> tuple[FloatArray, FloatArray] | None:
+        """The vertices as floats with bounds; None where some may be at infinity."""
+        c, count = self.c, int(self.c.n[kernel.VERTICES])
+        if not self._bounded and (c.q[:count].any() or c.qe[:count].any()):
+            return None
+        return c.p[:count].copy(), c.pe[:count].copy()
 
     @property
     def decisions(self) -> dict[str, int]:

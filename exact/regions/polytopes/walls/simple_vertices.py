@@ -18,20 +18,27 @@ from typing import NamedTuple
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray, WordArray
+from exact.arithmetic.numbers import FloatArray
 from exact.errors import require
 from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.regions.polytopes.walls.trees import Step, cells_of_tree
 
+_BLOCK = 2**12  # vertices whose codes are written out together
+_SPARSE = 4  # binary digits by which a table of keys has more places than there are keys
+
 
 class SimpleVertices(NamedTuple):
     """The constraints that meet at every vertex (V x d), and the packed codes of what is positive
-    there; `walls` are those of the domain, `far` the rows n, c of walls n.s + c K >= 0.
+    there; `walls` are those of the domain, `far` the rows n, c of walls n.s + c K >= 0. `points`
+    are the vertices as floats, with bounds on their distances from the exact ones, where none is
+    far.
     """
 
     names: IndexArray
     codes: ByteArray
     walls: tuple[Halfspace, ...]
     far: tuple[tuple[int, ...], ...]
+    points: tuple[FloatArray, FloatArray] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,48 @@ def written_codes(
             names[starts[k] : starts[k + 1]],
         )
         depth = int(level[k]) + 1
+
+
+def regions_around(
+    vertices: SimpleVertices, codes: ByteArray, hinges: int
+) -> Iterator[tuple[slice, IndexArray]]:
+    """The regions around every vertex (n x 2^d), for a block of vertices at a time, by their places
+    in `codes`, the packed codes of all regions; a region stands twice where a wall of the domain is
+    among the constraints.
+
+    Raises EngineDefect where codes have equal keys, or a code around a vertex is no region's. Cost:
+    2^d look-ups a vertex.
+    """
+    marks = _marks(hinges)
+    keys = _keys(codes, marks)
+    order = np.argsort(keys)
+    keys = keys[order]
+    require(bool((keys[1:] != keys[:-1]).all()), "the keys of regions differ", len(keys))
+    shift = np.uint64(64 - min(24, len(keys).bit_length() + _SPARSE))
+    table = np.zeros(1 << (64 - int(shift)), np.int64)
+    table[keys >> shift] = np.arange(len(keys))
+    own = np.zeros(max(hinges, int(vertices.names.max(initial=0)) + 1), np.uint64)
+    own[:hinges] = marks
+    for start in range(0, len(vertices.names), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        around = _keys(vertices.codes[block], marks)[:, None]
+        for names in vertices.names[block].T:
+            around = np.concatenate([around, around + own[names][:, None]], axis=1)
+        found = table[around >> shift]
+        other = keys[found] != around
+        found[other] = np.minimum(np.searchsorted(keys, around[other]), len(keys) - 1)
+        known = bool((keys[found[other]] == around[other]).all())
+        require(known, "all regions around a vertex are listed", len(keys))
+        yield block, order[found]
+
+
+def _keys(codes: ByteArray, marks: WordArray) -> WordArray:
+    """The keys of packed codes, a block of them at a time."""
+    found = np.empty(len(codes), np.uint64)
+    for start in range(0, len(codes), _BLOCK):
+        bits = np.unpackbits(codes[start : start + _BLOCK], axis=1, count=len(marks))
+        found[start : start + _BLOCK] = bits @ marks
+    return found
 
 
 def _marks(hinges: int) -> WordArray:
