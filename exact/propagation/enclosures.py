@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray
-from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, row_norms
+from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, library_of, row_norms
 from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.linear_algebra import is_wide, matrix, rows_of
@@ -40,12 +40,9 @@ from exact.networks.layers import Layer
 from exact.networks.network import Network
 from exact.networks.operators import Dense
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
 UNKNOWN = 2
 ByteMatrix = np.ndarray[Any, np.dtype[np.int8]]
+Numbers = Any  # an array of numpy, or a tensor of torch
 
 
 _RELU = ReLU().breakpoints, ReLU().pieces
@@ -120,10 +117,10 @@ class Points:
     finite.
     """
 
-    x: Tensor
-    ex: Tensor
-    y: Tensor | None = None
-    ey: Tensor | None = None
+    x: Numbers
+    ex: Numbers
+    y: Numbers | None = None
+    ey: Numbers | None = None
 
 
 Value = TypeVar("Value")
@@ -216,18 +213,19 @@ def _chart(flat: Flat) -> Affine:
     return Affine(weight, rounding_error(weight), origin, rounding_error(origin))
 
 
-def _values(op: Affine, x: Tensor, e: Tensor, offset: bool) -> tuple[Tensor, Tensor]:
+def _values(op: Affine, x: Numbers, e: Numbers, offset: bool) -> tuple[Numbers, Numbers]:
     """W x (+ b), and what :func:`_bounds` and :func:`_total` need: `e + g |x|`, `|x| + e`, and 1
     for the offset.
     """
-    norm = row_norms(x)
-    z = torch.addmm(op.bias, x, op.weight.T) if offset else x @ op.weight.T
-    return z, torch.stack(
-        [e + op.gamma * norm, norm + e, torch.full_like(e, float(offset))], dim=1
-    ) * UP
+    norm, m = row_norms(x), library_of(x)
+    z = x @ op.weight.T
+    if offset:
+        z += op.bias
+    sizes = m.stack([e + op.gamma * norm, norm + e, m.full_like(e, float(offset))], axis=1)
+    return z, sizes * UP
 
 
-def _total(op: Affine, e: Tensor, sizes: Tensor, offset: bool) -> Tensor:
+def _total(op: Affine, e: Numbers, sizes: Numbers, offset: bool) -> Numbers:
     """A bound on the 2-norm of the error of W x (+ b)."""
     total = op.spectral * e + (op.gamma * op.frobenius + op.weight_slack) * sizes[:, 1]
     if offset:
@@ -235,7 +233,7 @@ def _total(op: Affine, e: Tensor, sizes: Tensor, offset: bool) -> Tensor:
     return at_least(total * UP)
 
 
-def _bounds(op: Affine, sizes: Tensor) -> Tensor:
+def _bounds(op: Affine, sizes: Numbers) -> Numbers:
     """A bound on the error of every neuron at every point: `|w_j| (e + g |x|) + |dw_j| (|x| + e) +
     g |b_j| + |db_j|`.
     """
@@ -243,22 +241,33 @@ def _bounds(op: Affine, sizes: Tensor) -> Tensor:
 
 
 class PointWalk:
-    """Carries points of the domain (parameters) through the hidden layers, on one device.
+    """Carries points of the domain (parameters) through the hidden layers, on one device: with
+    numpy on a CPU, with torch elsewhere.
 
     `is_level` says whether the part in K of some sign so far was not seen to differ from zero.
     """
 
     def __init__(self, stages: Sequence[Stage], device: str) -> None:
         self._device, self.is_level = device, False
-        self._stages = [
-            Stage(
-                tuple(s if isinstance(s, str) else s.to(device) for s in stage.steps),
-                stage.last.to(device),
-                stage.bends,
-                stage.bits,
-            )
-            for stage in stages
-        ]
+        self._stages = list(stages)
+        if not device.startswith("cpu"):
+            self._stages = [
+                Stage(
+                    tuple(s if isinstance(s, str) else s.to(device) for s in stage.steps),
+                    stage.last.to(device),
+                    stage.bends,
+                    stage.bits,
+                )
+                for stage in stages
+            ]
+
+    def _moved(self, values: FloatArray) -> Numbers:
+        on_cpu = self._device.startswith("cpu")
+        return values if on_cpu else torch.from_numpy(values).to(self._device)
+
+    def _back(self, signs: Numbers) -> ByteMatrix:
+        found: ByteMatrix = signs if isinstance(signs, np.ndarray) else signs.cpu().numpy()
+        return found
 
     def signs(
         self, layer: int, p: FloatArray, pe: FloatArray, q: FloatArray | None, qe: FloatArray | None
@@ -266,10 +275,7 @@ class PointWalk:
         """The sign of every hinge of a hidden layer at every point: -1, 0, 1, or UNKNOWN; int8
         (points x hinges).
         """
-        tensors = [
-            None if a is None else torch.from_numpy(a).to(self._device) for a in (p, pe, q, qe)
-        ]
-        x, ex, y, ey = tensors
+        x, ex, y, ey = (None if a is None else self._moved(a) for a in (p, pe, q, qe))
         assert x is not None and ex is not None
         points = Points(x, at_least(ex), y, None if ey is None else at_least(ey))
         skips = list[Points]()
@@ -278,47 +284,50 @@ class PointWalk:
             points = _activated(stage, points)
         stage = self._stages[layer]
         points = stage.through(points, skips, _moved, _sum)
-        return self._layer_signs(stage, points).cpu().numpy()
+        return self._back(self._layer_signs(stage, points))
 
     def all_signs(self, p: FloatArray) -> ByteMatrix:
         """The signs of the hinges of all hidden layers at float points, which are exact; int8
         (points x hinges).
         """
-        x = torch.from_numpy(p).to(self._device)
-        points = Points(x, x.new_zeros(len(x)))
-        skips = list[Points]()
-        found = [x.new_zeros((len(x), 0), dtype=torch.int8)]
+        x = self._moved(p)
+        m, skips = library_of(x), list[Points]()
+        points = Points(x, m.zeros_like(x[:, 0]))
+        found = [m.zeros_like(x[:, :0], dtype=m.int8)]
         for layer, stage in enumerate(self._stages):
             points = _activated(self._stages[layer - 1], points) if layer else points
             points = stage.through(points, skips, _moved, _sum)
             found.append(self._layer_signs(stage, points))
-        return torch.cat(found, dim=1).cpu().numpy()
+        return self._back(m.concatenate(found, axis=1))
 
-    def _layer_signs(self, stage: Stage, points: Points) -> Tensor:
+    def _layer_signs(self, stage: Stage, points: Points) -> Numbers:
         z, sizes = _values(stage.last, points.x, points.ex, True)
         errors, columns = _bounds(stage.last, sizes), []
         for t, slack in stage.bends.thresholds:
             value = z if t == 0 else z - t
-            bound = errors if t == 0 == slack else errors + value.abs() * (2 * U) + slack
+            bound = errors if t == 0 == slack else errors + abs(value) * (2 * U) + slack
             columns.append(_certain_sign(value, bound))
-        signs = torch.stack(columns, dim=2).reshape(len(z), -1)
+        m, shape = library_of(z), (len(z), z.shape[1] * len(columns))
+        signs = columns[0] if len(columns) == 1 else m.stack(columns, axis=2).reshape(shape)
         if points.y is None:
             return signs
         assert points.ey is not None
         y, sizes = _values(stage.last, points.y, points.ey, False)
         high = _certain_sign(y, _bounds(stage.last, sizes))
-        if bool((high.abs() != 1).any()):  # only ever set, as threads share it
+        if bool((abs(high) != 1).any()):  # only ever set, as threads share it
             self.is_level = True
-        high = high.repeat_interleave(len(columns), dim=1)
-        return torch.where(high == 0, signs, high)
+        high = m.stack([high] * len(columns), axis=2).reshape(shape)
+        return m.where(high == 0, signs, high)
 
 
-def _certain_sign(value: Tensor, bound: Tensor) -> Tensor:
+def _certain_sign(value: Numbers, bound: Numbers) -> Numbers:
     """-1, 0, 1 where certain (0 only with bound 0), else UNKNOWN, also for NaN; int8."""
-    sign = (value > bound).to(torch.int8) - (value < -bound).to(torch.int8)
-    sign = torch.where(sign == 0, UNKNOWN, sign)
+    m = library_of(value)
+    above, below = (m.asarray(x, dtype=m.int8) for x in (value > bound, value < -bound))
+    sign = above - below
+    sign = m.where(sign == 0, UNKNOWN, sign)
     still = bound == 0
-    return torch.where(still & (value == 0), 0, sign) if bool(still.any()) else sign
+    return m.where(still & (value == 0), 0, sign) if bool(still.any()) else sign
 
 
 def _moved(op: Affine, points: Points) -> Points:
@@ -354,62 +363,68 @@ def _activated(stage: Stage, points: Points) -> Points:
     total_w = _total(stage.last, points.ey, sizes, False)
     slack = _bounds(stage.last, sizes)
     high, low = _certain_sign(w, slack), _pieces(bends, z, errors)
+    m = library_of(z)
     top = len(bends.breakpoints)
-    piece = torch.where(high == 0, low[0], torch.where(high == UNKNOWN, low[0], (high > 0) * top))
-    constant = torch.as_tensor(bends.constant, device=z.device)
-    flat = torch.where(high == 0, low[1], (high != UNKNOWN) & constant[piece])
+    piece = m.where(high == 0, low[0], m.where(high == UNKNOWN, low[0], (high > 0) * top))
+    constant = _beside(z, bends.constant)
+    flat = m.where(high == 0, low[1], (high != UNKNOWN) & constant[piece])
     unsure = high == UNKNOWN
     if bool(unsure.any()):
-        lost = 2 * bends.steepest * z.abs() + 2 * bends.highest
-        errors = errors + torch.where(unsure, lost, 0.0)
-        slack = slack + torch.where(unsure, 2 * w.abs(), 0.0)
+        lost = 2 * bends.steepest * abs(z) + 2 * bends.highest
+        errors = errors + m.where(unsure, lost, 0.0)
+        slack = slack + m.where(unsure, 2 * abs(w), 0.0)
         total, total_w = row_norms(errors), row_norms(slack)
     x, ex = _activate(bends, z, errors, total, piece, flat, True)
     y, ey = _activate(bends, w, slack, total_w, piece, flat, False)
     return Points(x, ex, y, ey)
 
 
-def _rectified(op: Affine, z: Tensor, total: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+def _rectified(op: Affine, z: Numbers, total: Numbers, sizes: Numbers) -> tuple[Numbers, Numbers]:
     """ReLU of finite points; where every neuron is off for certain, the output is zero without
     error.
     """
-    highest = z.max(dim=1).values if z.shape[1] else torch.full_like(total, -torch.inf)
+    m = library_of(z)
+    highest = m.amax(z, axis=1) if z.shape[1] else m.full_like(total, -m.inf)
     steepest, error, highest_offset = op.largest
     worst = sizes[:, 0] * steepest + sizes[:, 1] * error + highest_offset
-    return z.clamp_(min=0.0), torch.where(highest < -worst * UP, 0.0, total)
+    return m.clip(z, 0.0, None, out=z), m.where(highest < -worst * UP, 0.0, total)
 
 
-def _pieces(bends: Bends, z: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+def _beside(x: Numbers, values: Numbers) -> Numbers:
+    """Values of numpy where x is."""
+    return values if isinstance(x, np.ndarray) else torch.as_tensor(values, device=x.device)
+
+
+def _pieces(bends: Bends, z: Numbers, errors: Numbers) -> tuple[Numbers, Numbers]:
     """The affine piece of every neuron by its float value, and whether it is constant for
     certain.
     """
-    piece, certain = torch.zeros_like(z, dtype=torch.int64), torch.ones_like(z, dtype=torch.bool)
+    m = library_of(z)
+    piece, certain = m.zeros_like(z, dtype=m.int64), m.ones_like(z, dtype=m.bool)
     for t, slack in bends.thresholds:
         value = z - t
         piece += value > 0
-        certain &= (value.abs() > errors + value.abs() * (2 * U) + slack) | (
+        certain &= (abs(value) > errors + abs(value) * (2 * U) + slack) | (
             (value == 0) & (errors == 0) & (slack == 0)
         )
-    return piece, certain & torch.as_tensor(bends.constant, device=z.device)[piece]
+    return piece, certain & _beside(z, bends.constant)[piece]
 
 
 def _activate(
     bends: Bends,
-    z: Tensor,
-    errors: Tensor,
-    total: Tensor,
-    piece: Tensor,
-    flat: Tensor,
+    z: Numbers,
+    errors: Numbers,
+    total: Numbers,
+    piece: Numbers,
+    flat: Numbers,
     offset: bool,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Numbers, Numbers]:
     """slope z (+ intercept) on the given pieces, and a bound on the 2-norm of the error."""
-    slopes, intercepts = (
-        torch.as_tensor(a, device=z.device) for a in (bends.slopes, bends.intercepts)
-    )
+    m, slopes, intercepts = library_of(z), _beside(z, bends.slopes), _beside(z, bends.intercepts)
     value = slopes[piece] * z
-    own = row_norms(torch.where(flat, 0.0, errors))
-    error = torch.minimum(own, total) * bends.steepest * UP
-    error = torch.where(own == 0, 0.0, error)
+    own = row_norms(m.where(flat, 0.0, errors))
+    error = m.minimum(own, total) * bends.steepest * UP
+    error = m.where(own == 0, 0.0, error)
     if offset:
         value = value + intercepts[piece]
     if not bends.is_relu:

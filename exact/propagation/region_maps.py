@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, row_norms
-from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import FloatArray
 from exact.geometry.budgets import Watch
@@ -25,8 +24,6 @@ from exact.kernels.rows import masked_rows, rows_of_pairs
 from exact.propagation.enclosures import Stage
 
 IndexArray = np.ndarray[Any, Any]
-if TYPE_CHECKING:
-    from torch import Tensor
 _BLOCK = 2**21  # numbers in the maps of one block of regions
 
 
@@ -38,10 +35,10 @@ class Maps:
     `norms` are bounds on the norms of both parts, where they are known and `a` is left empty.
     """
 
-    a: Tensor
-    linear: Tensor
-    offset: Tensor
-    norms: tuple[Tensor, Tensor] | None = None
+    a: FloatArray
+    linear: FloatArray
+    offset: FloatArray
+    norms: tuple[FloatArray, FloatArray] | None = None
 
 
 class MapWalk:
@@ -76,13 +73,12 @@ class MapWalk:
         """
         if layer == 0:
             d, count = self._dim, len(regions)
-            start, none = torch.from_numpy(np.zeros((count, d, d + 1))), np.zeros(count)
+            start = np.zeros((count, d, d + 1))
             start[:, range(d), range(d)] = 1.0
-            maps, skips = Maps(start, torch.from_numpy(none), torch.from_numpy(none.copy())), []
+            maps, skips = Maps(start, np.zeros(count), np.zeros(count)), []
         else:
-            parents, back = np.unique(self._parents[layer - 1][regions], return_inverse=True)
+            parents, index = np.unique(self._parents[layer - 1][regions], return_inverse=True)
             before, outer = self.states(layer - 1, parents)
-            index = torch.from_numpy(back)
             last = self._stages[layer - 1]
             maps = _bent(last, _mapped(last.last, before), index, self._bits[layer - 1][regions])
             skips = [Maps(m.a[index], m.linear[index], m.offset[index]) for m in outer]
@@ -138,44 +134,46 @@ class MapWalk:
         bound those of the states.
         """
         stage = self._stages[layer]
-        weight, bias = stage.last.weight.numpy(), stage.last.bias.numpy()
+        weight, bias = stage.last.weight, stage.last.bias
         if layer == 0 or stage.steps or not self._stages[layer - 1].bends.is_relu:
             maps, _ = self.states(layer, regions)
-            rows_of_pairs(weight, bias, maps.a.contiguous().numpy(), cells, neurons, out)
+            rows_of_pairs(weight, bias, np.ascontiguousarray(maps.a), cells, neurons, out)
             return maps
         parents, back = np.unique(self._parents[layer - 1][regions], return_inverse=True)
         before, _ = self.states(layer - 1, parents)
         maps = _mapped(self._stages[layer - 1].last, before)
         bits, (norm_a, norm_b) = self._bits[layer - 1][regions], _norms(maps)
-        masked_rows(weight, bias, maps.a.contiguous().numpy(), back, bits, cells, neurons, out)
+        a = np.ascontiguousarray(maps.a)
+        masked_rows(weight, bias, a, back, bits, cells, neurons, out)
         return Maps(maps.a[:0], maps.linear[back], maps.offset[back], (norm_a[back], norm_b[back]))
 
 
 def _row_errors(op: Affine, maps: Maps, cells: Any, neurons: Any) -> tuple[FloatArray, FloatArray]:
     norm_a, norm_b = _norms(maps)
-    gamma, rows, slack = op.gamma, op.row_norms.numpy()[neurons], op.row_errors.numpy()[neurons]
-    linear, offset = maps.linear.numpy()[cells], maps.offset.numpy()[cells]
-    norm_a, norm_b = norm_a.numpy()[cells], norm_b.numpy()[cells]
+    gamma, rows, slack = op.gamma, op.row_norms[neurons], op.row_errors[neurons]
+    linear, offset = maps.linear[cells], maps.offset[cells]
+    norm_a, norm_b = norm_a[cells], norm_b[cells]
     with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds decide nothing
         a_err = rows * (linear + gamma * norm_a) + slack * (norm_a + linear)
         b_err = rows * (offset + gamma * norm_b) + slack * (norm_b + offset)
-        b_err += gamma * np.abs(op.bias.numpy()[neurons]) + op.bias_errors.numpy()[neurons]
+        b_err += gamma * np.abs(op.bias[neurons]) + op.bias_errors[neurons]
         return a_err, b_err
 
 
-def _norms(maps: Maps) -> tuple[Tensor, Tensor]:
+def _norms(maps: Maps) -> tuple[FloatArray, FloatArray]:
     """Bounds on the norms of linear part and offset."""
-    return maps.norms or (row_norms(maps.a[:, :, :-1].flatten(1)), row_norms(maps.a[:, :, -1]))
+    if maps.norms is not None:
+        return maps.norms
+    count, n, k = maps.a.shape
+    linear = maps.a[:, :, :-1].reshape(count, n * (k - 1))
+    return row_norms(linear), row_norms(maps.a[:, :, -1])
 
 
 def _mapped(op: Affine, maps: Maps) -> Maps:
     norm_a, norm_b = _norms(maps)
     count, n, k = maps.a.shape
-    a = (
-        (op.weight @ maps.a.permute(1, 0, 2).reshape(n, count * k))
-        .reshape(-1, count, k)
-        .permute(1, 0, 2)
-    )
+    product = op.weight @ maps.a.transpose(1, 0, 2).reshape(n, count * k)
+    a = product.reshape(len(op.weight), count, k).transpose(1, 0, 2)
     a[:, :, -1] += op.bias
     linear = (
         op.spectral * maps.linear
@@ -187,15 +185,14 @@ def _mapped(op: Affine, maps: Maps) -> Maps:
     return Maps(a, at_least(linear * UP), at_least(offset * UP))
 
 
-def _bent(stage: Stage, maps: Maps, index: Tensor, bits: IndexArray) -> Maps:
+def _bent(stage: Stage, maps: Maps, index: IndexArray, bits: IndexArray) -> Maps:
     """The activation on the pieces that bits choose, for children of the regions of `maps`."""
     bends, per = stage.bends, len(stage.bends.breakpoints)
     piece = bits.reshape(len(bits), -1, per).sum(axis=2)
-    slopes = torch.from_numpy(bends.slopes[piece])
-    a = maps.a[index] * slopes[:, :, None]
+    a = maps.a[index] * bends.slopes[piece][:, :, None]
     linear, offset = maps.linear[index] * bends.steepest, maps.offset[index] * bends.steepest
     if not bends.is_relu:
-        a[:, :, -1] += torch.from_numpy(bends.intercepts[piece])
+        a[:, :, -1] += bends.intercepts[piece]
         norm_a, norm_b = _norms(Maps(a, linear, offset))
         before_a, before_b = (norm[index] for norm in _norms(maps))
         linear = linear + norm_a * (2 * U) + before_a * bends.slope_slack

@@ -1,9 +1,13 @@
-"""Affine maps in float64 with what their error bounds need: norms of weights and roundings."""
+"""Affine maps in float64 with what their error bounds need: norms of weights and roundings.
+
+They are arrays of numpy, and tensors where they are moved to a device; what is asked of either is
+written once, in the names that both libraries have.
+"""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -24,10 +28,22 @@ def gamma_of(n: int) -> float:
     return (n + 4) * U * UP
 
 
+def library_of(values: Any) -> Any:
+    """The library that values belong to: numpy for its arrays, torch for tensors."""
+    return np if isinstance(values, np.ndarray) else torch
+
+
 class Affine:
     """`x -> W x + b` in float64 with what its error bounds need; everything in one place, computed
-    once.
+    once: arrays, or tensors behind :meth:`to`.
     """
+
+    weight: Any
+    bias: Any
+    row_norms: Any
+    row_errors: Any
+    bias_errors: Any
+    error_rows: Any
 
     def __init__(
         self,
@@ -36,21 +52,14 @@ class Affine:
         bias: FloatArray,
         bias_error: FloatArray | None,
     ) -> None:
-        self.weight = torch.from_numpy(np.array(weight))
-        self.bias = torch.from_numpy(np.array(bias))
+        self.weight, self.bias = np.array(weight), np.array(bias)
         self.gamma = gamma_of(weight.shape[1])
         self.is_exact = weight_error is None and bias_error is None
-        self.row_norms, zero = row_norms(self.weight), torch.zeros_like(self.bias)
-        self.row_errors = (
-            zero if weight_error is None else row_norms(torch.from_numpy(weight_error))
-        )
-        self.bias_errors = zero if bias_error is None else torch.from_numpy(np.array(bias_error))
-        self.error_rows = (
-            torch.stack(
-                [self.row_norms, self.row_errors, self.bias.abs() * self.gamma + self.bias_errors]
-            )
-            * UP
-        )
+        self.row_norms, zero = row_norms(self.weight), np.zeros_like(self.bias)
+        self.row_errors = zero if weight_error is None else row_norms(weight_error)
+        self.bias_errors = zero if bias_error is None else np.array(bias_error)
+        offsets = np.abs(self.bias) * self.gamma + self.bias_errors
+        self.error_rows = np.stack([self.row_norms, self.row_errors, offsets]) * UP
 
     @cached_property
     def frobenius(self) -> float:
@@ -60,7 +69,8 @@ class Affine:
     @cached_property
     def spectral(self) -> float:
         """A bound on the 2-norm of W."""
-        return _spectral_bound(self.weight.cpu())
+        weight = self.weight
+        return _spectral_bound(weight if isinstance(weight, np.ndarray) else weight.cpu().numpy())
 
     @cached_property
     def bias_norm(self) -> float:
@@ -80,11 +90,10 @@ class Affine:
     @cached_property
     def largest(self) -> tuple[float, float, float]:
         """The largest entries of the rows of `error_rows`."""
-        a, b, c = (
-            self.error_rows.max(dim=1).values.tolist()
-            if self.error_rows.shape[1]
-            else (0.0, 0.0, 0.0)
-        )
+        rows = self.error_rows
+        if not rows.shape[1]:
+            return 0.0, 0.0, 0.0
+        a, b, c = library_of(rows).amax(rows, axis=1).tolist()
         return a, b, c
 
     @classmethod
@@ -94,16 +103,11 @@ class Affine:
         return cls(weight, error, bias.ravel(), None if slack is None else slack.ravel())
 
     def to(self, device: str) -> Affine:
-        """The same on another device."""
-        if device == "cpu":
-            return self
+        """The same as tensors on a device of torch."""
         moved = object.__new__(Affine)
-        moved.__dict__.update(
-            {
-                k: v.to(device) if isinstance(v, torch.Tensor) else v
-                for k, v in self.__dict__.items()
-            }
-        )
+        for name, value in vars(self).items():
+            is_array = isinstance(value, np.ndarray)
+            vars(moved)[name] = torch.from_numpy(value).to(device) if is_array else value
         return moved
 
 
@@ -111,29 +115,40 @@ def _floats(matrix: RationalMatrix) -> tuple[FloatArray, FloatArray | None]:
     return matrix.float64(), None if matrix.is_float else matrix.float64_error()
 
 
-def row_norms(values: Tensor) -> Tensor:
+@overload
+def row_norms(values: FloatArray) -> FloatArray: ...
+@overload
+def row_norms(values: Tensor) -> Tensor: ...
+def row_norms(values: Any) -> Any:
     """An upper bound on the 2-norm of every row, zero only for zero: squares may underflow, by less
     than the last term.
     """
-    size: Tensor = torch.linalg.norm(values, dim=1)
+    if isinstance(values, np.ndarray):
+        size = np.sqrt(np.einsum("ij,ij->i", values, values))
+    else:
+        size = torch.linalg.norm(values, dim=1)
     bound = size * (UP + (values.shape[1] + 2) * U) + LEAST
     if bool((size == 0).any()):
-        bound = bound * ((size > 0) | (values != 0).any(dim=1))
+        bound = bound * ((size > 0) | (values != 0).any(axis=1))
     return bound
 
 
-def at_least(errors: Tensor) -> Tensor:
+@overload
+def at_least(errors: FloatArray) -> FloatArray: ...
+@overload
+def at_least(errors: Tensor) -> Tensor: ...
+def at_least(errors: Any) -> Any:
     """The errors, those that are not zero raised by 2^-500: a product of two such bounds does not
     underflow to zero.
     """
-    return torch.where(errors > 0, errors + LEAST, errors)
+    return library_of(errors).where(errors > 0, errors + LEAST, errors)
 
 
-def _whole(values: Tensor) -> float:
-    return float(row_norms(values.reshape(1, -1)))
+def _whole(values: Any) -> float:
+    return float(row_norms(values.reshape(1, -1)).item())
 
 
-def _spectral_bound(weight: Tensor) -> float:
+def _spectral_bound(weight: FloatArray) -> float:
     """An upper bound on the 2-norm, as a rule within a fifth: |W|^2 = |W'W|, and |G|^2 = |G^2| for
     the symmetric G.
     """
@@ -145,7 +160,7 @@ def _spectral_bound(weight: Tensor) -> float:
     return min(scale, scale * float(np.sqrt(squared)) * UP)
 
 
-def _symmetric_bound(gram: Tensor, slack: float, squarings: int) -> float:
+def _symmetric_bound(gram: FloatArray, slack: float, squarings: int) -> float:
     """An upper bound on the 2-norm of a symmetric matrix within `slack` of `gram`."""
     size = _whole(gram)
     if squarings == 0 or not size > 0.0:

@@ -13,14 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, row_norms
-from exact.arithmetic.enclosures.ball_tensors import one_thread
-from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import (
     FloatArray,
@@ -44,10 +41,6 @@ from exact.networks.evaluation.code_residues import Residues
 from exact.networks.layers import Layer
 from exact.networks.network import Network
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
 _BLOCK = 2**19  # numbers that a layer writes for one block of codes
 _WHOLE = 2**14  # codes in a block, at most
 
@@ -58,9 +51,9 @@ class _Columns:
     k); `entries` bounds every entry (n x G x k) where that is known better.
     """
 
-    a: Tensor
-    error: Tensor
-    entries: Tensor | None = None
+    a: FloatArray
+    error: FloatArray
+    entries: FloatArray | None = None
 
 
 class CodeMaps:
@@ -103,9 +96,8 @@ class CodeMaps:
         """
         shape = len(codes), self._network.output_dim, len(self._one)
         maps, bounds = np.empty(shape), np.empty(shape)
-        with one_thread():
-            for rows, block in blocks(codes, self._sizes, self._most):
-                maps[rows], bounds[rows] = self._enclosed(block)
+        for rows, block in blocks(codes, self._sizes, self._most):
+            maps[rows], bounds[rows] = self._enclosed(block)
         for row in np.flatnonzero(~np.isfinite(bounds + maps).all(axis=(1, 2))).tolist():
             maps[row] = nearest_floats(self.exact(codes[row]).entries()).reshape(shape[1:])
             bounds[row] = rounding_error(maps[row])
@@ -121,59 +113,58 @@ class CodeMaps:
         found = through(
             self._network.steps, self._start, block, self._moved, self._bent, _taken, _added
         )
-        entries = found.error.expand_as(found.a) if found.entries is None else found.entries
-        maps, bounds = (x.permute(1, 0, 2).numpy() for x in (found.a, entries))
-        return maps, bounds
+        entries = np.broadcast_to(found.error, found.a.shape)
+        if found.entries is not None:
+            entries = found.entries
+        return found.a.transpose(1, 0, 2), entries.transpose(1, 0, 2)
 
     @cached_property
     def _start(self) -> _Columns:
         values = RationalMatrix.from_backend(self._state)
-        error = row_norms(torch.from_numpy(_error(values).T.copy()))
-        return _Columns(torch.from_numpy(np.array(values.float64()))[:, None, :], error[None])
+        return _Columns(values.float64()[:, None, :], row_norms(_error(values).T)[None])
 
     @cached_property
-    def _unit(self) -> tuple[Tensor, Tensor]:
+    def _unit(self) -> tuple[FloatArray, FloatArray]:
         """The constant 1 as floats, and bounds on their errors."""
         values = RationalMatrix.from_rationals([list(self._one)])
-        return torch.from_numpy(values.float64()[0].copy()), torch.from_numpy(_error(values)[0])
+        return values.float64()[0], _error(values)[0]
 
     def _moved(self, layer: Layer, x: _Columns) -> _Columns:
         op, (one, slack) = self._affine(layer), self._unit
         n, groups, k = x.a.shape
-        z = (op.weight @ x.a.reshape(n, groups * k)).reshape(-1, groups, k)
+        z = (op.weight @ x.a.reshape(n, groups * k)).reshape(len(op.weight), groups, k)
         z += op.bias[:, None, None] * one
         norm = row_norms(x.a.reshape(n, groups * k).T).reshape(groups, k)
         size = norm + x.error
         offset = op.gamma * op.bias_norm + op.bias_slack
         error = op.spectral * x.error + op.gamma * op.frobenius * norm + op.weight_slack * size
-        error = at_least((error + offset * one.abs() + op.bias_norm * slack) * UP)
+        error = at_least((error + offset * np.abs(one) + op.bias_norm * slack) * UP)
         if layer.bits:
             return _Columns(z, error)
         own = op.row_norms[:, None, None] * (x.error + op.gamma * norm)
         own = own + op.row_errors[:, None, None] * size
-        own = own + (op.bias.abs() * op.gamma + op.bias_errors)[:, None, None] * one.abs()
-        own = own + op.bias.abs()[:, None, None] * slack
-        return _Columns(z, error, torch.minimum(at_least(own * UP), error))
+        own = own + (np.abs(op.bias) * op.gamma + op.bias_errors)[:, None, None] * np.abs(one)
+        own = own + np.abs(op.bias)[:, None, None] * slack
+        return _Columns(z, error, np.minimum(at_least(own * UP), error))
 
     def _bent(self, layer: Layer, z: _Columns, level: Level) -> _Columns:
-        bends, parents = self._slopes(layer), torch.from_numpy(level.parents)
+        bends, parents = self._slopes(layer), level.parents
         pieces = pieces_of(layer, level.bits)
-        slopes = torch.from_numpy(np.ascontiguousarray(bends.slopes[pieces].T))
+        slopes = bends.slopes[pieces.T]
         before = z.a[:, parents]
         a, error = before * slopes[:, :, None], z.error[parents] * bends.steepest
         if not bends.is_exact:
             n, groups, k = before.shape
             one, slack = self._unit
-            raised = torch.from_numpy(np.ascontiguousarray(bends.intercepts[pieces].T))
-            a += raised[:, :, None] * one
+            a += bends.intercepts[pieces.T][:, :, None] * one
             both = row_norms(before.reshape(n, groups * k).T).reshape(groups, k)
-            most = n * (one.abs() + slack)
+            most = n * (np.abs(one) + slack)
             error = error + both * (bends.steepest * (2 * U) + bends.slope_slack)
             error = error + most * (bends.highest * (4 * U) + bends.intercept_slack)
             error = error + n * bends.highest * slack + z.error[parents] * bends.slope_slack
             error = error + row_norms(a.reshape(n, groups * k).T).reshape(groups, k) * (2 * U)
-        silent = torch.from_numpy(bends.silent[pieces].all(axis=1))
-        return _Columns(a, torch.where(silent[:, None], 0.0, at_least(error * UP)))
+        silent = bends.silent[pieces].all(axis=1, keepdims=True)
+        return _Columns(a, np.where(silent, 0.0, at_least(error * UP)))
 
     # ---- which are equal
 
@@ -186,8 +177,7 @@ class CodeMaps:
         these are too many by exact maps. Cost: a product of one column for each of two primes, and
         of k columns a prime for what is left.
         """
-        with one_thread():
-            keys = self._residues.fingerprints(codes)
+        keys = self._residues.fingerprints(codes)
         _, found, sizes = np.unique(keys, return_inverse=True, return_counts=True)
         found = found.reshape(-1)
         rows = np.flatnonzero(sizes[found] > 1)
@@ -216,8 +206,7 @@ class CodeMaps:
         shared, numbers = np.flatnonzero(sizes[back.reshape(-1)] > 1), np.arange(len(codes))
         if not len(shared):
             return numbers
-        with one_thread():
-            found = self._residues.refined(codes[shared], keys[shared])
+        found = self._residues.refined(codes[shared], keys[shared])
         if found is None:
             maps = [tuple(self.exact(code).entries()) for code in codes[shared]]
             seen: dict[tuple[Rational, ...], int] = {}
@@ -277,9 +266,8 @@ def _error(values: RationalMatrix) -> FloatArray:
 
 
 def _taken(x: _Columns, index: IndexArray) -> _Columns:
-    places = torch.from_numpy(index)
-    entries = None if x.entries is None else x.entries[:, places]
-    return _Columns(x.a[:, places], x.error[places], entries)
+    entries = None if x.entries is None else x.entries[:, index]
+    return _Columns(x.a[:, index], x.error[index], entries)
 
 
 def _added(x: _Columns, y: _Columns) -> _Columns:

@@ -20,21 +20,15 @@ from functools import cached_property, lru_cache
 from itertools import count, islice
 from math import inf, lcm, log2
 from random import Random
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray, IndexArray
-from exact.arithmetic.enclosures.late import torch
 from exact.arithmetic.numbers import Rational, RationalArray, RationalMatrix
 from exact.networks.evaluation.code_blocks import CodeBlock, Level, blocks, pieces_of, through
 from exact.networks.graphs.steps import Sum
 from exact.networks.layers import Layer
 from exact.networks.network import Network
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
 
 _TOP = 2**23
 _BITS = 22.9  # of the primes: the thousand largest below 2^23 are above 2^22.9
@@ -128,12 +122,12 @@ class _Field:
         mixed: bool,
     ) -> None:
         self._prime, self._network, chosen = prime, network, Random(prime)
-        start, unit = (torch.from_numpy(x) for x in (self._read(state), self._of(one)[None]))
+        start, unit = self._read(state), self._of(one)[None]
         if mixed:
             v = self._of([Rational(chosen.randrange(prime)) for _ in one])
-            start, unit = (self._product(x, torch.from_numpy(v[:, None])) for x in (start, unit))
+            start, unit = (self._product(x, v[:, None]) for x in (start, unit))
         u = self._of([Rational(chosen.randrange(prime)) for _ in range(network.output_dim)])
-        self._outputs = torch.from_numpy(u[None])
+        self._outputs = u[None]
         self._start, self._one = start[:, None, :], unit[0]
         self._layers = lru_cache(maxsize=None)(self._read_layer)
         for does, *_ in network.steps:
@@ -149,24 +143,24 @@ class _Field:
         found = self._whole(self._through(block)).transpose(1, 0, 2)
         return found.reshape(len(block.rows), -1)
 
-    def _through(self, block: CodeBlock) -> Tensor:
+    def _through(self, block: CodeBlock) -> Numbers:
         return through(
             self._network.steps, self._start, block, self._moved, self._bent, _taken, self._added
         )
 
-    def _whole(self, x: Tensor) -> IndexArray:
-        numbers: IndexArray = x.numpy().astype(np.int64) % self._prime
+    def _whole(self, x: Numbers) -> IndexArray:
+        numbers: IndexArray = x.astype(np.int64) % self._prime
         return numbers
 
     # ---- weights
 
-    def _read_layer(self, layer: Layer) -> tuple[Tensor, Tensor, Numbers]:
+    def _read_layer(self, layer: Layer) -> tuple[Numbers, Numbers, Numbers]:
         """Weight, bias times the constant 1, and the pieces (2 x pieces)."""
         straight = layer if layer.bits else layer.as_affine
         weight, bias = (self._read_matrix(x) for x in (straight.weight, straight.bias))
-        raised = self._reduced(torch.from_numpy(bias) * self._one)[:, None, :]
+        raised = self._reduced(bias * self._one)[:, None, :]
         pieces = [self._of(x) for x in zip(*straight.activation.pieces, strict=True)]
-        return torch.from_numpy(weight), raised, np.stack(pieces)
+        return weight, raised, np.stack(pieces)
 
     def _read_matrix(self, values: RationalMatrix) -> Numbers:
         if not values.is_float:
@@ -190,13 +184,14 @@ class _Field:
 
     # ---- arithmetic
 
-    def _reduced(self, x: Tensor) -> Tensor:
+    def _reduced(self, x: Numbers) -> Numbers:
         """The same modulo the prime: whole numbers below 2^53 in size as ones of about half its
         size.
         """
-        return x - torch.floor(x * (1.0 / self._prime) + 0.5) * self._prime
+        found: Numbers = x - np.floor(x * (1.0 / self._prime) + 0.5) * self._prime
+        return found
 
-    def _product(self, a: Tensor, b: Tensor) -> Tensor:
+    def _product(self, a: Numbers, b: Numbers) -> Numbers:
         """A product of matrices."""
         total = self._reduced(a[:, :_AT_ONCE] @ b[:_AT_ONCE])
         for start in range(_AT_ONCE, a.shape[1], _AT_ONCE):
@@ -204,23 +199,23 @@ class _Field:
             total = self._reduced(total + a[:, part] @ b[part])
         return total
 
-    def _moved(self, layer: Layer, x: Tensor) -> Tensor:
+    def _moved(self, layer: Layer, x: Numbers) -> Numbers:
         """Columns (n x G x k) through the affine part of a layer."""
         (weight, raised, _), (n, groups, k) = self._layers(layer), x.shape
-        z = self._product(weight, x.reshape(n, groups * k)).reshape(-1, groups, k)
+        z = self._product(weight, x.reshape(n, groups * k)).reshape(len(weight), groups, k)
         return self._reduced(z + raised)
 
-    def _bent(self, layer: Layer, z: Tensor, level: Level) -> Tensor:
+    def _bent(self, layer: Layer, z: Numbers, level: Level) -> Numbers:
         """Columns through its activation, for the groups of the next level."""
         slopes, intercepts = self._layers(layer)[2]
-        pieces, parents = pieces_of(layer, level.bits).T, torch.from_numpy(level.parents)
-        a = z[:, parents] * torch.from_numpy(slopes[pieces])[:, :, None]
+        pieces = pieces_of(layer, level.bits).T
+        a: Numbers = z[:, level.parents] * slopes[pieces][:, :, None]
         if not np.isin(slopes, (-1.0, 0.0, 1.0)).all() or intercepts.any():
-            raised = torch.from_numpy(intercepts[pieces])[:, :, None] * self._one
+            raised = intercepts[pieces][:, :, None] * self._one
             a = self._reduced(self._reduced(a) + raised)
         return a
 
-    def _added(self, x: Tensor, y: Tensor) -> Tensor:
+    def _added(self, x: Numbers, y: Numbers) -> Numbers:
         return self._reduced(x + y)
 
 
@@ -289,5 +284,5 @@ def _inverse(x: int, prime: int) -> int:
     return pow(x, -1, prime)
 
 
-def _taken(x: Tensor, index: IndexArray) -> Tensor:
-    return x[:, torch.from_numpy(index)]
+def _taken(x: Numbers, index: IndexArray) -> Numbers:
+    return x[:, index]

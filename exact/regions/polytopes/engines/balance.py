@@ -46,7 +46,7 @@ def balanced(stages: Sequence[Stage]) -> list[Stage]:
 
 def _scaled(op: Affine, power: int) -> tuple[int, Affine] | None:
     """An affine map for values that are 2^-power of what they were, and the power of its own."""
-    weight, bias = op.weight.cpu().numpy(), op.bias.cpu().numpy()
+    weight, bias = op.weight, op.bias
     size = int(np.frexp(np.abs(weight).max(initial=0.0))[1])
     own = size if abs(size) > _NEAR else 0
     if not own and not power:

@@ -1015,7 +1015,7 @@ def _as_words(packed: ByteArray) -> Array:
 
 def _alike(stage: Stage) -> list[int]:
     """The neurons whose weights look like a multiple of another's, in floats: a proposal."""
-    weight = stage.last.weight.numpy()
+    weight = stage.last.weight
     if not weight.size:
         return []
     each = np.arange(len(weight))

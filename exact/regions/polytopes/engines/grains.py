@@ -48,7 +48,7 @@ def denominators(stages: Sequence[Stage]) -> list[float]:
 def _moved(op: Affine, bits: float) -> float:
     if not op.is_exact:
         return inf
-    weight, bias = (bits_behind_the_point(x.cpu().numpy()) for x in (op.weight, op.bias))
+    weight, bias = (bits_behind_the_point(x) for x in (op.weight, op.bias))
     return max(weight + bits, bias)
 
 
