@@ -36,6 +36,27 @@ found = partition(tensors.mlp([layer(2, 8), layer(8, 8), layer(8, 1)]), Box(-1, 
 assert len(found) > 20 and found.decisions["exact"] == 0
 """
 
+EVERY_ANSWER = """
+import random
+from exact import Box, RealSpace, partition
+from exact.sources import tensors
+draw = random.Random(5).randint
+def layer(a, b, biased):
+    bias = [draw(-9, 9) if biased else 0 for _ in range(b)]
+    return [[draw(-9, 9) for _ in range(a)] for _ in range(b)], bias
+for d in (2, 3, 5):
+    for biased in (True, False):
+        net = tensors.mlp([layer(d, 4, biased), layer(4, 3, biased), layer(3, 2, biased)])
+        for domain in (Box(-1, 1, dim=d), RealSpace(d)):
+            found = partition(net, domain)
+            assert len(found) == len(found.codes) == len(found.maps_float) > 3
+            assert found.map_ids.max() >= 3 and len(found.adjacency)
+            found.volumes_float, found.piece_ids, found.class_ids, found.regions[0].affine
+            found.check()
+            found.certificate("{place}")
+            assert "torch" not in sys.modules, (d, biased, domain)
+"""
+
 
 def loaded_by(code: str, *names: str) -> list[str]:
     """Those of the names that are loaded at the end of a program in a process of its own."""
@@ -56,6 +77,11 @@ def test_a_first_answer_waits_for_no_library_that_it_does_not_use() -> None:
     for answer in (FIRST_ANSWER, GENERIC_ANSWER):
         assert loaded_by(answer, *heavy) == []
         assert loaded_by(answer, "numba") == ["numba"]
+
+
+def test_torch_is_loaded_for_no_partition_on_a_cpu(tmp_path: Path) -> None:
+    """Nor for what regions are asked for, in every dimension; biases or none, bounded or not."""
+    assert loaded_by(EVERY_ANSWER.replace("{place}", str(tmp_path / "cells")), "torch") == []
 
 
 @pytest.mark.parametrize(

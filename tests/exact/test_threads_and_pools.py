@@ -11,6 +11,7 @@ import torch
 from flint import ctx
 
 from exact import Box, InvalidInput, Network, Partition, partition
+from exact.arithmetic.enclosures import numpy_threads
 from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.float_environment import ieee_floats
 from exact.arithmetic.numbers import Ball, Rational, ball_precision
@@ -68,6 +69,24 @@ def test_a_thread_that_ends_leaves_one_thread_to_the_other() -> None:
             assert pool.submit(torch.get_num_threads).result() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_numpy_multiplies_in_one_thread_until_the_last_one_leaves() -> None:
+    calls = numpy_threads._calls()
+    if calls is None:  # of another maker: its threads are left as they are
+        with one_thread():
+            return
+    told, chosen = calls
+    before = told()
+    try:
+        chosen(2)
+        with one_thread():
+            with one_thread():
+                assert told() == 1
+            assert told() == 1
+        assert told() == 2
+    finally:
+        chosen(before)
 
 
 def test_no_thread_works_at_the_precision_of_another() -> None:

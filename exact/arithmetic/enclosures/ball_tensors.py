@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from exact.arithmetic.enclosures import numpy_threads
 from exact.arithmetic.enclosures.late import is_loaded, torch, when_loaded
 from exact.arithmetic.enclosures.roundoff import LEAST_NORMAL, U, inflation
 from exact.arithmetic.numbers import (
@@ -39,16 +40,18 @@ _TINY, _INFLATE = LEAST_NORMAL, inflation(16)  # a radius is made of fewer round
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch's CPU kernels in one thread, then as before: our blocks and toys are small, and
-    threads that wait spin.
+    """Run the CPU kernels of torch and numpy in one thread, then as before: our blocks and toys are
+    small, and threads that wait spin.
 
     Measured: two threads beside another process took eight times as long as one. A filter's result
     never changes; the last bits of sums in training would, with the number of threads.
     """
     _SINGLE.enter()
+    numpy_threads.enter()
     try:
         yield
     finally:
+        numpy_threads.leave()
         _SINGLE.leave()
 
 

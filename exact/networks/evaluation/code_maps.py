@@ -18,6 +18,7 @@ import numpy as np
 
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.enclosures.affine_maps import UP, Affine, at_least, row_norms
+from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.enclosures.roundoff import U
 from exact.arithmetic.numbers import (
     FloatArray,
@@ -96,8 +97,9 @@ class CodeMaps:
         """
         shape = len(codes), self._network.output_dim, len(self._one)
         maps, bounds = np.empty(shape), np.empty(shape)
-        for rows, block in blocks(codes, self._sizes, self._most):
-            maps[rows], bounds[rows] = self._enclosed(block)
+        with one_thread():
+            for rows, block in blocks(codes, self._sizes, self._most):
+                maps[rows], bounds[rows] = self._enclosed(block)
         for row in np.flatnonzero(~np.isfinite(bounds + maps).all(axis=(1, 2))).tolist():
             maps[row] = nearest_floats(self.exact(codes[row]).entries()).reshape(shape[1:])
             bounds[row] = rounding_error(maps[row])
@@ -177,7 +179,8 @@ class CodeMaps:
         these are too many by exact maps. Cost: a product of one column for each of two primes, and
         of k columns a prime for what is left.
         """
-        keys = self._residues.fingerprints(codes)
+        with one_thread():
+            keys = self._residues.fingerprints(codes)
         _, found, sizes = np.unique(keys, return_inverse=True, return_counts=True)
         found = found.reshape(-1)
         rows = np.flatnonzero(sizes[found] > 1)
@@ -206,7 +209,8 @@ class CodeMaps:
         shared, numbers = np.flatnonzero(sizes[back.reshape(-1)] > 1), np.arange(len(codes))
         if not len(shared):
             return numbers
-        found = self._residues.refined(codes[shared], keys[shared])
+        with one_thread():
+            found = self._residues.refined(codes[shared], keys[shared])
         if found is None:
             maps = [tuple(self.exact(code).entries()) for code in codes[shared]]
             seen: dict[tuple[Rational, ...], int] = {}

@@ -47,6 +47,7 @@ from math import inf
 import numpy as np
 
 from exact.arithmetic.arrays import ByteArray
+from exact.arithmetic.enclosures.ball_tensors import one_thread
 from exact.arithmetic.numbers import FloatArray
 from exact.errors import TooLarge, require
 from exact.geometry.budgets import Stopped
@@ -243,7 +244,8 @@ class _Again:
             require(cutter.inside_walls(), "a domain with regions has vertices", self.flat)
             walk = balanced(stages(job.network, self.flat))
             maps = MapWalk(walk, self.flat.dim, job.watch, job.workers)
-            _cut_layers(job, cutter, walk, PointWalk(walk, job.device), maps)
+            with one_thread():
+                _cut_layers(job, cutter, walk, PointWalk(walk, job.device), maps)
             return cutter.simple()
         except Stopped:
             return None
