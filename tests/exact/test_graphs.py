@@ -232,3 +232,25 @@ def test_codes_of_many_points_are_those_of_each() -> None:
     assert list(kept.failures) == [1] and kept[0] == graph.code([1, 2])
     with pytest.raises(InvalidInput, match="row 1 of X"):
         graph.codes(np.array([[1.0, 2.0], [np.nan, 1.0]]))
+
+
+def test_a_window_that_begins_with_padding_keeps_a_constant_zero() -> None:
+    """Windows (padding, x, 0) and (0, y, padding): the middle is zero on the whole plane."""
+    windows = np.array([[-1, 0, 1], [1, 2, -1]])
+    graph = Graph([(Maximum(windows, 3), [0]), (Layer.of([[1, 1]]), [1])], 3)
+    found = partition(graph, Plane((0, 0, 0), (1, 0, 0), (0, 0, 1), s=(-1, 2), t=(-3, 4)))
+    assert (len(found), found.volume) == (4, 21)
+    line = partition(graph, Segment((-1, 0, -2), (1, 0, 3)))
+    assert len(line) == 3
+
+
+def test_what_overflows_in_floats_is_left_to_integers() -> None:
+    """Coefficients of 2^1400, whose differences are no numbers."""
+    big, relu = 2**700, ReLU()
+    steps = [Layer.of([[big, 0], [0, 1], [1, 1]], activation=relu), Layer.of(np.diag([big, 1, 1]))]
+    last = Layer.of([[1, -1, 1], [2, 1, -1], [1, 1, 1]], activation=relu)
+    maximum = Maximum([[0, 1], [1, 2]], 3)
+    graph = Graph([(steps[0], [0]), (steps[1], [1]), (last, [2]), (maximum, [3])], 2)
+    found = partition(graph, Box([-1, -1], [1, 2]))
+    assert found.volume == 6
+    assert found.check().status is Status.COMPLETE

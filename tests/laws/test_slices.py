@@ -5,6 +5,7 @@ neighbours by common edges, and the engines that walk over graphs without maxima
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -269,6 +270,28 @@ def test_sides_in_order_and_ends_compared_give_the_same_neighbours(
     assert partition(known.graph, domain).neighbours().tolist() == expected
     monkeypatch.setattr(slice_graph, "neighbours", lambda lines, cells, _: by_ends(lines, cells))
     assert partition(known.graph, domain).neighbours().tolist() == expected
+
+
+@pytest.mark.parametrize("seed", SEEDS[3::16])
+def test_floats_of_corners_decide_no_order_of_sides(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Corners that floats know hardly at all, so that their order there is by chance."""
+    known, rng = made(seed)
+    if known.graph.input_dim == 1:
+        return
+    domain = plane(rng, known.graph.input_dim)
+    found = partition(known.graph, domain)
+
+    def by_chance(lines: Lines, cells: Polygons, complete: bool) -> np.ndarray:
+        corner = cells.corner.copy()
+        corner[:, :2] = rng.uniform(-50, 50, size=corner[:, :2].shape)
+        corner[:, 2] = 1e3
+        return sides.neighbours(lines, replace(cells, corner=corner), complete)
+
+    monkeypatch.setattr(slice_graph, "neighbours", by_chance)
+    again = partition(known.graph, domain)
+    assert again.neighbours().tolist() == found.neighbours().tolist()
 
 
 def by_ends(lines: Lines, cells: Polygons) -> np.ndarray:

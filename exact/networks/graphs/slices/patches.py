@@ -156,7 +156,9 @@ class Patch:
         return int(self.ranges.shape[1])
 
     def span(self, rows: FloatArray, heft: FloatArray, share: float) -> tuple[FloatArray, ...]:
-        """Bounds on the least and the greatest value of forms on the patch."""
+        """Bounds on the least and the greatest value of forms on the patch; none, -inf and inf,
+        where numbers overflow.
+        """
         k = self.basis
         at = self.corners @ rows[:k]
         (low, high), size = self.ranges, np.abs(rows)
@@ -166,7 +168,9 @@ class Patch:
         total = self.sizes @ heft[:k] + reach @ heft[k:]
         off = (share + (4 * len(rows) + 32) * U) * total * _UP + LEAST * (total > 0)
         off += wide * (_UP - 1) + self.slack * size[:k].sum(axis=0) * _UP
-        return at.min(axis=0) + shift - wide - off, at.max(axis=0) + shift + wide + off
+        least, greatest = at.min(axis=0) + shift - wide - off, at.max(axis=0) + shift + wide + off
+        known = ~np.isnan(least) & ~np.isnan(greatest)
+        return np.where(known, least, -np.inf), np.where(known, greatest, np.inf)
 
 
 def reduced(
@@ -358,10 +362,9 @@ def _maximum(patch: Patch, does: Maximum, form: Form) -> Form:
     left = there & (np.where(there, high[windows], -np.inf) >= lows.max(axis=1)[:, None])
     dead = left & ~form.alive[windows]  # the same function, a constant zero
     left &= ~(dead & (np.cumsum(dead, axis=1) > 1))
-    marks = np.where(there, form.same[windows], -1 - np.arange(windows.shape[1]))
-    alive = form.alive[windows]
+    marks, alive = form.same[windows], form.alive[windows]
     for column in range(1, windows.shape[1]):  # a function that a candidate before has
-        known = marks[:, :column] == marks[:, [column]]
+        known = there[:, :column] & (marks[:, :column] == marks[:, [column]])
         known &= alive[:, :column] | ~alive[:, [column]]
         left[:, column] &= ~known.any(axis=1)
     best = np.where(left, lows, -np.inf).argmax(axis=1)

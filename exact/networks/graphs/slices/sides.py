@@ -135,7 +135,7 @@ class _Line:
             at = float(self._along @ np.array([x, y, 1.0]))
             far = _ROUNDING * (x * x + y * y + 1.0) ** 0.5
             ends.append(End(at, (slack + far) * size, int(cells.side[other]) >> 1))
-        low, high = sorted(ends, key=lambda end: end.at)
+        low, high = ends if self._compare(*ends) < 0 else ends[::-1]
         return Side(index, low, high)
 
     def pairs(
