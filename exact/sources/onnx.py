@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def read(
     """
     onnx = _package()
     if isinstance(model, str | PathLike):
-        model = onnx.load(str(model))
+        model = _loaded(onnx, Path(model))
     if not isinstance(model, onnx.ModelProto):
         raise InvalidInput(
             "not an ONNX model", value=type(model).__name__, remedy="give a path or a ModelProto"
@@ -55,6 +56,24 @@ def read(
             remedy=f"convert it to {_LEAST_OPSET} or later by onnx.version_converter",
         )
     return _Reader(onnx, model.graph, input_shape).graph(output)
+
+
+def _loaded(onnx: Any, path: Path) -> Any:
+    if not path.is_file():
+        raise InvalidInput("no such file", value=str(path), remedy="give the name of a .onnx file")
+    try:
+        model = onnx.load(str(path))
+    except OSError:
+        raise
+    except Exception as error:  # whatever the decoder of another library raises
+        raise _no_model(path) from error
+    if not model.opset_import and not model.graph.node:  # an empty file is a model of nothing
+        raise _no_model(path)
+    return model
+
+
+def _no_model(path: Path) -> InvalidInput:
+    return InvalidInput("not an ONNX model", value=str(path), remedy="give a file of that format")
 
 
 def _package() -> Any:

@@ -54,6 +54,12 @@ def read_traced(module: nn.Module, input_shape: Sequence[int]) -> Graph:
     module does not take, and NaN or infinite parameters; and where the graph is another function
     than `module(x)` in float64. Cost: a trace, and 13 points through module and graph.
     """
+    if not isinstance(input_shape, Sequence) or isinstance(input_shape, str):
+        raise InvalidInput(
+            "input_shape is no shape",
+            value=repr(input_shape),
+            remedy="give the sizes of one input without the batch, as (3, 32, 32) or (10,)",
+        )
     shape = tuple(whole_number(size, "input_shape") for size in input_shape)
     _refuse_training(module)
     with torch.no_grad():

@@ -207,7 +207,8 @@ def _append(layers: list[Layer], part: _Named, norm: Norm | None) -> None:
         raise Unsupported(
             "unknown module",
             value=f"{name}: {type(module).__name__}",
-            remedy=f"use Linear, {known}",
+            remedy=f"use Linear, {known}; or give input_shape=, the shape of one input without the "
+            "batch, to have the module traced: convolutions, pools, sums and any forward",
         )
     if not layers or layers[-1].activation != Identity():
         if not layers and norm is None:

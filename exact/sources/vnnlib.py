@@ -54,7 +54,13 @@ class Property:
 
 
 def read(path: str | PathLike[str]) -> Property:
-    """The property that a file states. Raises as :func:`parse` does, and OSError."""
+    """The property that a file states. Raises as :func:`parse` does, InvalidInput where there is no
+    such file, and OSError.
+    """
+    if not Path(path).is_file():
+        raise InvalidInput(
+            "no such file", value=str(path), remedy="give the name of a .vnnlib file"
+        )
     return parse(Path(path).read_text(encoding="utf-8"))
 
 

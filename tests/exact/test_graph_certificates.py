@@ -24,6 +24,7 @@ from exact import (
     Plane,
     RationalMatrix,
     ReLU,
+    Segment,
     Unsupported,
     check,
     partition,
@@ -309,3 +310,10 @@ def test_the_sha256_of_a_graph_is_found_by_the_checker() -> None:
         graph = everything(seed)
         assert Read.read(certificate.network_record(graph)).sha256 == graph.sha256
     assert check.KINDS["polygons"] == set()
+
+
+def test_cells_along_a_line_have_none(tmp_path: Path) -> None:
+    found = partition(everything(1), Segment([0] * 24, [1] * 24))
+    with pytest.raises(Unsupported, match="along a curve have no certificate"):
+        found.certificate(tmp_path / "line.jsonl")
+    assert not list(tmp_path.iterdir())

@@ -67,7 +67,8 @@ class Graph(Network):
         raise Unsupported(
             "a graph is no chain of blocks",
             value=repr(self),
-            remedy="use partition() on a slice, or graph.chain() where it is a chain of layers",
+            remedy="use partition() on a slice, pickle what is to be kept, or take graph.chain() "
+            "where it is a chain of layers",
         )
 
     @property

@@ -24,6 +24,13 @@ def records(network: Network, cells: CurveCells) -> Iterator[Json]:
     and stopped early.
     """
     curve = cells.curve
+    if not network.is_chain:
+        raise Unsupported(
+            "cells of a graph along a curve have no certificate",
+            value=network,
+            remedy="take a Plane through the line, polygons of graphs have one; codes and maps are "
+            "exact at any point",
+        )
     if cells.outcome is not Outcome.COMPLETE:
         raise Unsupported(
             "cells of a curve have a certificate only when they are complete",

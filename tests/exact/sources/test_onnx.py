@@ -311,6 +311,17 @@ def test_what_is_no_model_is_refused() -> None:
         reader.read(3)
 
 
+@needs
+@pytest.mark.parametrize("content", [b"", b"hello world"])
+def test_a_file_of_another_format_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.onnx"
+    with pytest.raises(InvalidInput, match="no such file"):
+        reader.read(path)
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"not an ONNX model; got .*model.onnx"):
+        reader.read(path)
+
+
 def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(MissingExtra, match=r"pip install .exactlens\[onnx\]"):

@@ -223,3 +223,11 @@ def test_another_shape_is_refused() -> None:
         torch_modules.read(seeded(Small), (1, 9))
     with pytest.raises(InvalidInput, match="input_shape is not a whole number"):
         torch_modules.read(seeded(Small), (1, 7.0, 7))  # type: ignore[arg-type]
+
+
+def test_a_shape_is_asked_for_where_it_is_missing_or_none() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()).eval()
+    with pytest.raises(Unsupported, match=r"unknown module; got 0: Conv2d; .* give input_shape="):
+        torch_modules.read(module)
+    with pytest.raises(InvalidInput, match="input_shape is no shape; got 4"):
+        torch_modules.read(module, 4)  # type: ignore[arg-type]

@@ -77,3 +77,8 @@ def test_a_property_is_decided_on_a_network(tmp_path: Path) -> None:
 def test_what_is_no_property_is_refused(text: str, kind: type[Exception], said: str) -> None:
     with pytest.raises(kind, match=said):
         vnnlib.parse(DECLARED + text)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"no such file; got .*nothing.vnnlib"):
+        vnnlib.read(tmp_path / "nothing.vnnlib")
