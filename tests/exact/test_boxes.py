@@ -44,7 +44,7 @@ def test_feasibility_is_that_of_the_exact_simplex(seed: int) -> None:
         assert isinstance(answer, Weights) != there
         assert not there or is_inside([*rows, *walls], answer)
         if rows:
-            alone = boxes._Programme(rows, bounds)._exactly([0], [], None)
+            alone = boxes.Programme(rows, bounds)._exactly([0], [], None)
             assert isinstance(alone, Weights) != there
         found.add(there)
     assert found == {True, False}
@@ -68,11 +68,11 @@ def test_bounds_are_no_rows_in_many_dimensions(seed: int, monkeypatch: pytest.Mo
 
 def test_a_proof_is_tested_whatever_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bounds = Bounds((Rational(0),), (Rational(1),))
-    monkeypatch.setattr(boxes._Programme, "run", lambda *_: (5, 1))
+    monkeypatch.setattr(boxes.Programme, "run", lambda *_: (5, 1))
     with pytest.raises(EngineDefect, match="without a proof"):
         feasible([Halfspace((1, 0))], bounds)
     wrong = Weights([Rational(1)], [Rational(1)])
-    monkeypatch.setattr(boxes._Programme, "run", lambda *_: wrong)
+    monkeypatch.setattr(boxes.Programme, "run", lambda *_: wrong)
     with pytest.raises(EngineDefect, match="without a proof"):
         feasible([Halfspace((1, 0))], bounds)
 
