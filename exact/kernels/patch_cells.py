@@ -47,7 +47,7 @@ NODES, DECISIONS, CUTS, PARTS, PART_CORNERS, SIGNS, FOUND_CELLS = 8, 9, 10, 11, 
 COUNTERS = 16
 
 _U = 2.0**-53
-_LEAST = 2.0**-1022
+_NORMAL = 2.0**-1022
 _UP = 1.0 + 2.0**-30
 _FEW = 0.75  # of a block's units undecided: then a new block
 _SMALL = 6  # units of which a block is not renewed
@@ -325,7 +325,7 @@ def _open_neuron(
             value = slope * z + shift - tilt * z
             down, up = min(down, value), max(up, value)
             size = max(size, (abs(slope) + abs(tilt)) * abs(z) + abs(shift))
-    lost = 32 * _U * size + _LEAST
+    lost = 32 * _U * size + _NORMAL
     middle = (down + up) / 2
     wide = 0.0
     for k in range(3):
@@ -479,7 +479,7 @@ def _window(
             for k in range(3):
                 size += (abs(w.row[r, k]) + abs(w.row[base, k])) * plan.sizes[k]
             off = (w.row[r, 3] + w.row[base, 3] + 2 * _U * size) * _UP
-            reach = max(reach, (_span(plan, w, n, a0, a1, a2, off)[1] + radius) * _UP + _LEAST)
+            reach = max(reach, (_span(plan, w, n, a0, a1, a2, off)[1] + radius) * _UP + _NORMAL)
     if left == 1:
         life = w.life[best]
         if life == UNKNOWN and w.ready[best]:

@@ -32,7 +32,7 @@ import numpy as np
 
 DONE, NOT_SIMPLE, TOO_MANY = 0, 1, 2
 _U = 2.0**-53
-_UP, _TINY = 1.0 + 2.0**-40, 2.0**-900
+_UP, _FAINT = 1.0 + 2.0**-40, 2.0**-900
 Array = np.ndarray[Any, Any]
 
 
@@ -155,7 +155,7 @@ def _certified(
                 value -= inverse[i, k] * walls[own[k], j]
             row += abs(value)
         t = max(t, row)
-    t = (t + (d + 4) * 2.0 * _U * (size * steepest + 1.0) + size * least) * _UP + _TINY
+    t = (t + (d + 4) * 2.0 * _U * (size * steepest + 1.0) + size * least) * _UP + _FAINT
     if not t < 0.25:
         return False
     norm = size / (1.0 - t) * _UP
@@ -175,7 +175,7 @@ def _certified(
         rounded = (d + 4) * 2.0 * _U * (walls[k, d + 2] + abs(walls[k, d]))
         residual = max(residual, abs(values[k]) + 1.001 * walls[k, d + 1] + rounded)
         values[k] = 0.0
-    moved = norm * residual * _UP + _TINY
+    moved = norm * residual * _UP + _FAINT
     for k in range(n):
         is_own = False
         for j in range(d):
@@ -264,7 +264,7 @@ def lawrence(
                 for j in range(d):
                     g += c[j] * inverse[j, i]
                     longest = max(longest, abs(inverse[j, i]))
-                wrong = share * longest + _TINY
+                wrong = share * longest + _FAINT
                 sign = -sign if g > 0.0 else sign
                 below *= abs(g)
                 factor = factor / (1.0 - wrong / abs(g)) if abs(g) > 2.0 * wrong else np.inf
@@ -281,6 +281,6 @@ def lawrence(
             out[m, 1] += error
             sizes[m] += term
     for m in range(along.shape[0]):
-        out[m, 1] = (out[m, 1] + (count + 4) * 2.0 * _U * sizes[m]) * _UP + _TINY
+        out[m, 1] = (out[m, 1] + (count + 4) * 2.0 * _U * sizes[m]) * _UP + _FAINT
         if not out[m, 1] < np.inf:
             out[m, 1] = np.inf

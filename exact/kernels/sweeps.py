@@ -10,7 +10,7 @@ that its bound leaves open is trouble, which is reported with the stretch that i
 
 Bounds. With x and d within X and D of the exact ones and a weight within U of its own, n terms
 `x + w d` are within `X + |w| D + 2 (n + 16) U |w d| + 2 U |x + w d|` of theirs, fused or not, after
-all sums; that a bound itself is rounded is covered by `_UP`, underflow by `_TINY`. A form g within
+all sums; that a bound itself is rounded is covered by `_UP`, underflow by `_FAINT`. A form g within
 G has at t, an event within w of it, a value within `G + |g1 - g0| w + 8 U (|g0| + |g1|)`; its zero
 g0 / (g0 - g1) is within `G / |g1 - g0|` and four roundings of the exact one's, since the exact form
 is within G of g all over [0, 1].
@@ -27,7 +27,7 @@ import numpy as np
 
 _U = 2.0**-53
 _UP = 1.0 + 2.0**-40
-_TINY = 2.0**-990
+_FAINT = 2.0**-990
 _WIDE = 8.0  # how far from a sign that is open it is sure, in bounds over slopes
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -116,7 +116,7 @@ def _sign(first: float, last: float, off: float, t: float, wide: float) -> int:
     """The sign of a form at an event, 2 where it is open."""
     value = (1.0 - t) * first + t * last
     doubt = off + abs(last - first) * wide + 8.0 * _U * (abs(first) + abs(last))
-    if abs(value) > doubt * _UP + (_TINY if doubt > 0.0 else 0.0):
+    if abs(value) > doubt * _UP + (_FAINT if doubt > 0.0 else 0.0):
         return 1 if value > 0.0 else -1
     return 2
 
@@ -126,7 +126,7 @@ def _zero(first: float, last: float, off: float) -> tuple[float, float]:
     """Bounds on the zero of a form that has one."""
     gap = first - last
     place = first / gap
-    far = (off / abs(gap)) * _UP + 8.0 * _U * abs(place) + _TINY
+    far = (off / abs(gap)) * _UP + 8.0 * _U * abs(place) + _FAINT
     return place - far, place + far
 
 
@@ -358,7 +358,7 @@ def bend(
                     size_of += (abs(bends.slopes[new]) + abs(bends.slopes[old])) * max(
                         abs(first[v]), abs(last[v])
                     )
-                    lost = (abs(steep) * off[v] + 8.0 * _U * size_of) * _UP + _TINY
+                    lost = (abs(steep) * off[v] + 8.0 * _U * size_of) * _UP + _FAINT
                     turned = _lives(bends, new, lives) - _lives(bends, old, lives)
                     nothing = bends.keeps_zero and k == bends.zero
                     _write(news, made, fans.order[v], d0, d1, lost, turned, nothing)
@@ -372,7 +372,7 @@ def bend(
                 if is_end:
                     continue
                 old_first, old_last, old_off = first[v], last[v], off[v]
-                d0, d1, lost = add_first[v], add_last[v], add_off[v] * _UP + _TINY
+                d0, d1, lost = add_first[v], add_last[v], add_off[v] * _UP + _FAINT
                 alive[v] += turn[v]
                 still = not forms.counted[v] or alive[v] > 0
                 if not still:  # a constant zero, by construction
@@ -413,7 +413,7 @@ def bend(
                 size_of += (abs(bends.shifts[p]) + abs(bends.shifts[reach])) * max(
                     bends.one_first, bends.one_last
                 )
-                lost = (abs(a) * off[v] + abs(b) * old_off + 8.0 * _U * size_of) * _UP + _TINY
+                lost = (abs(a) * off[v] + abs(b) * old_off + 8.0 * _U * size_of) * _UP + _FAINT
                 _write(own, count, fans.order[v], d0, d1, lost, turned, nothing)
                 count += 1
                 if changed == len(changes):
@@ -682,7 +682,7 @@ def choose(given: Records, low: Floats, high: Floats, forms: Forms, windows: Win
                 news = _with_room(news, made, 1)
                 d0, d1 = now.first[j] - now.first[i], now.last[j] - now.last[i]
                 lost = now.off[i] + now.off[j] + 2.0 * _U * max(abs(d0), abs(d1))
-                _write(news, made, w, d0, d1, lost * _UP + _TINY, 0, False)
+                _write(news, made, w, d0, d1, lost * _UP + _FAINT, 0, False)
                 if changed == len(changes):
                     changes = _longer(changes)
                 changes[changed, 0], changes[changed, 1] = len(low) + made, w
@@ -701,7 +701,7 @@ def choose(given: Records, low: Floats, high: Floats, forms: Forms, windows: Win
                 now.last[i] += given.last[r]
                 sum_of = now.off[i] + given.off[r]
                 sum_of += 2.0 * _U * max(abs(now.first[i]), abs(now.last[i]))
-                now.off[i] = sum_of * _UP + _TINY
+                now.off[i] = sum_of * _UP + _FAINT
             else:
                 add_first[i], add_last[i] = -now.first[i], -now.last[i]
                 add_off[i] = now.off[i]
@@ -742,7 +742,7 @@ def choose(given: Records, low: Floats, high: Floats, forms: Forms, windows: Win
                 a0, a1 = a0 - b0, a1 - b1
             lost += 2.0 * _U * max(abs(a0), abs(a1))
             turned = int(behind >= 0) - int(before >= 0)
-            _write(own, count, w, a0, a1, lost * _UP + _TINY, turned, was_nothing)
+            _write(own, count, w, a0, a1, lost * _UP + _FAINT, turned, was_nothing)
             count += 1
             if changed == len(changes):
                 changes = _longer(changes)

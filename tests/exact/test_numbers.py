@@ -490,9 +490,9 @@ def test_a_matrix_is_written_out_up_to_64_entries_and_200_characters() -> None:
 def test_exact_rows_of_small_matrices_are_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     converted, exact = list[int](), numbers._exact_entries
 
-    def noted(floats: Any) -> Any:
+    def noted(floats: Any, *told: bool) -> Any:
         converted.append(len(floats))
-        return exact(floats)
+        return exact(floats, *told)
 
     monkeypatch.setattr(numbers, "_exact_entries", noted)
     small = RationalMatrix.from_floats(np.array([[0.5, -2.0, 5e-324], [1.0, 0.0, 3.0]]))

@@ -103,7 +103,8 @@ def test_one_direction_all_pairs_and_blocks() -> None:
     one = steering(net, x, d[0], alphas=(-9, 9))
     pairs = steering(net, x, d, alphas=(-9, 9), product=True, first_block=7)
     mine = pairs.directions == 0
-    assert one.alphas_float.tolist() == pairs.alphas_float[mine].tolist()
+    apart = np.abs(one.alphas_float - pairs.alphas_float[mine])  # sums in another order
+    assert np.all(apart <= one.alphas_bound + pairs.alphas_bound[mine])
     assert set(pairs.blocks.tolist()) == {7}
     assert set(pairs.directions.tolist()) == {0, 1}
     two = Network(

@@ -120,6 +120,11 @@ class Curve:
         """The inputs as coefficients over (alpha, beta), on an ellipse over (alpha, beta, N)."""
         return self._state
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without what is made again when asked for: the backend's matrices do not travel."""
+        made = ("balls", "_state")
+        return {name: value for name, value in vars(self).items() if name not in made}
+
     @cached_property
     def balls(self) -> BallMatrix:
         """The entries of :meth:`state` as floats, with what they err by."""
