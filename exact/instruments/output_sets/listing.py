@@ -20,7 +20,7 @@ from exact.regions.cells import Outcome
 from exact.regions.partition import Partition
 from exact.regions.polytopes.partition import FlatPartition
 
-_CUTTING = 2 / 10**6  # seconds a region, at most, and 2^d, that its vertices take, or 3^d, its faces
+_CUTTING = 2 / 10**6  # seconds a region, at most, and 2^d, for its vertices, or 3^d, for its faces
 
 
 @dataclass(frozen=True)
