@@ -23,6 +23,7 @@ from typing import Any
 from exact.check.functions.flat_domains import Domain, read_map, sign
 from exact.check.functions.forms import Forms, Walk
 from exact.check.functions.points import meet, signs, values_at
+from exact.check.kinds.complexes.trees import Tree
 from exact.check.network import Network, sum_of_products
 from exact.check.records import (
     Claim,
@@ -32,7 +33,6 @@ from exact.check.records import (
     Values,
     get,
     indices,
-    only,
     written_code,
 )
 
@@ -67,7 +67,8 @@ class _Complex:
         self.walk, self.vertices = Walk(network, domain, claim.maps), _Vertices()
         # faces by their vertices, each with those of one dimension less that bound it
         self.lattice: list[dict[Values, _Boundary]] = [{} for _ in range(domain.dim)]
-        self.owners, self.way = dict[Values, int](), list[tuple[int, Forms]]()
+        self.owners = dict[Values, int]()
+        self.tree = Tree(self.walk, network.hinges, self._add_code)
         self.sides = _sides(domain)
 
     def check(self, records: Records) -> str:
@@ -82,8 +83,8 @@ class _Complex:
         )
 
     def _cell(self, record: Any, place: str) -> None:
-        code, forms = self._function(record, place)
-        self.way.append((code, forms))
+        named = {"known", "new", *(["map"] if self.claim.maps else [])}
+        code, forms = self.tree.next(record, named, place)
         count = len(self.vertices.tight)
         known = indices(get(record, "known", list, place), count, f"{place}, known")
         new = get(record, "new", list, place)
@@ -102,25 +103,9 @@ class _Complex:
         for facet in self.lattice_of(corners, self.domain.dim, place):
             self.owners[facet] = self.owners.get(facet, 0) + 1
 
-    def _function(self, record: Any, place: str) -> tuple[int, Forms]:
-        """The code of a cell, and its functions."""
-        named = {"known", "new", *(["map"] if self.claim.maps else [])}
+    def _add_code(self, code: int, place: str) -> None:
         hinges = self.network.hinges
-        if not self.way:
-            only(record, {"code", *named}, place)
-            code = self.claim.add_new(record, hinges, place)
-            return code, self.walk.begin(code)
-        only(record, {"back", "flips", *named}, place)
-        back = get(record, "back", int, place)
-        if not 0 <= back < len(self.way):
-            raise Rejected(f"{place}: goes back by {back} of {len(self.way)} cells")
-        del self.way[len(self.way) - back :]
-        code, forms = self.way[-1]
-        flips = indices(get(record, "flips", list, place), hinges, f"{place}, flips")
-        for hinge in flips:
-            code ^= 1 << (hinges - 1 - hinge)
         self.claim.add_new({"code": written_code(code, hinges)}, hinges, place)
-        return code, self.walk.step(forms, code, flips)
 
     # ---- vertices
 

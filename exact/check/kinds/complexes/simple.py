@@ -29,6 +29,7 @@ from exact.check.functions.filters import Packed, joined, packed, signs_at
 from exact.check.functions.flat_domains import Domain, read_map
 from exact.check.functions.forms import Forms, Layered, Walk
 from exact.check.functions.points import Meets, meet, values_at
+from exact.check.kinds.complexes.trees import Tree
 from exact.check.network import Network
 from exact.check.records import (
     Claim,
@@ -38,8 +39,6 @@ from exact.check.records import (
     Values,
     get,
     indices,
-    only,
-    read_code,
     written_code,
 )
 
@@ -63,7 +62,8 @@ class _Simple:
         self.walk = Walk(network, domain, claim.maps)
         own = (1 << self.hinges) - 1
         self.before = own ^ ((1 << self.hinges - self.walk.last) - 1)
-        self.way, self.functions = list[tuple[int, Forms]](), _Functions(self.walk, domain)
+        self.functions = _Functions(self.walk, domain)
+        self.tree = Tree(self.walk, network.hinges, self._require_used)
         self.regions, self.mapped = set[int](), set[int]()
         # by all constraints that vanish, then what is positive: vertices, and edges with one end
         self.vertices, self.edges = set[int](), set[int]()
@@ -90,8 +90,8 @@ class _Simple:
         )
 
     def _code(self, record: Any, place: str) -> None:
-        code, forms = self._function(record, place)
-        self.way.append((code, forms))
+        named = {"new", *(["map"] if self.claim.maps else [])}
+        code, forms = self.tree.next(record, named, place)
         new = get(record, "new", list, place)
         if new:
             self.functions.take(forms)
@@ -102,26 +102,6 @@ class _Simple:
                 raise Rejected(f"{place}: is listed twice")
             self.mapped.add(code)
             self._require_map(record, forms, place)
-
-    def _function(self, record: Any, place: str) -> tuple[int, Forms]:
-        """A code, and the functions of it; without maps the bits of the last layer are 0."""
-        named, hinges = {"new", *(["map"] if self.claim.maps else [])}, self.hinges
-        if not self.way:
-            only(record, {"code", *named}, place)
-            _, code = read_code(record, hinges, place)
-            self._require_used(code, place)
-            return code, self.walk.begin(code)
-        only(record, {"back", "flips", *named}, place)
-        back = get(record, "back", int, place)
-        if not 0 <= back < len(self.way):
-            raise Rejected(f"{place}: goes back by {back} of {len(self.way)} codes")
-        del self.way[len(self.way) - back :]
-        code, forms = self.way[-1]
-        flips = indices(get(record, "flips", list, place), hinges, f"{place}, flips")
-        for hinge in flips:
-            code ^= 1 << (hinges - 1 - hinge)
-        self._require_used(code, place)
-        return code, self.walk.step(forms, code, flips)
 
     def _require_used(self, code: int, place: str) -> None:
         if not self.claim.maps and code & ~self.before:
