@@ -118,9 +118,8 @@ def test_rows_say_what_vertices_say(name: str) -> None:
                 )
                 assert max(gaps) <= Fraction(slack[k])
         margin, doubt = box.margin(i)
-        assert (
-            not np.isfinite(doubt) or abs(margin - float(region.margin)) <= doubt + 1e-15 * margin
-        )
+        rounded = 2.0**-52 * margin  # of the exact one to a float
+        assert not np.isfinite(doubt) or abs(margin - float(region.margin)) <= doubt + rounded
         where = box.region(i)
         if where is not None and len(functions) > 1:
             sure, never = winners(functions, where)

@@ -24,7 +24,7 @@ from exact import (
     Undecided,
     partition,
 )
-from exact.arithmetic.numbers import Rational
+from exact.arithmetic.numbers import Rational, fraction
 from exact.geometry.polyhedra.halfspace import affine
 from exact.geometry.polyhedra.programmes.lp import Farkas
 from exact.instruments.output_sets import reached, reaching
@@ -161,8 +161,14 @@ def test_vertices_of_the_skeleton_settle_regions(dim: int, monkeypatch: pytest.M
             exact = [affine(x) for x in found.corners_of(region)[0]]
             assert len(vertices) == len(exact)
             for x in exact:
-                gaps = points[vertices] - [float(y) for y in x]
-                assert (np.linalg.norm(gaps, axis=1) <= slack[vertices] + 1e-15).any()
+                assert any(
+                    sum(
+                        (Fraction(a) - Fraction(int(b.p), int(b.q))) ** 2
+                        for a, b in zip(points[v], x, strict=True)
+                    )
+                    <= Fraction(slack[v]) ** 2
+                    for v in vertices
+                )
         rows = [
             [Rational(1), Rational(0), Rational(1, 7)],
             [Rational(0), Rational(-3), Rational(0)],
