@@ -24,7 +24,7 @@ from exact import (
     Undecided,
     partition,
 )
-from exact.arithmetic.numbers import Rational, fraction
+from exact.arithmetic.numbers import Rational
 from exact.geometry.polyhedra.halfspace import affine
 from exact.geometry.polyhedra.programmes.lp import Farkas
 from exact.instruments.output_sets import reached, reaching
