@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exact import Budget, Layer, Outcome, RationalMatrix, ReLU, Segment, partition, rational
+from exact import Budget, Layer, Line, Outcome, RationalMatrix, ReLU, Segment, partition, rational
 from exact.networks.graphs.convolutions import Convolution, taps_of
 from exact.networks.graphs.graph import Graph, identity_layer
 from exact.networks.graphs.maxima import Maximum
@@ -121,3 +121,14 @@ def test_a_budget_keeps_the_first_cells() -> None:
     assert part.outcome is Outcome.BUDGET_REACHED and len(part) == 4 < len(whole)
     for own, other in zip(part.regions, whole.regions, strict=False):
         assert own.code == other.code and own.parameters_float == other.parameters_float
+
+
+def test_a_cell_that_seams_divide_is_shown_far_from_them() -> None:
+    """A stretch that floats leave open at infinity is cut alone, and its cell goes on behind it."""
+    rng = np.random.default_rng(3)
+    pool = Maximum([[0, 1], [1, 2], [2, 3]], 4)
+    hidden = Layer.of(rng.integers(-3, 4, (4, 2)).tolist(), [1, -2, 0, 1], activation=ReLU())
+    graph = Graph([(hidden, [0]), (pool, [1]), (Layer.of([[1, -1, 2]]), [2])], 2)
+    for ends in (((0, 1), (1, 0)), ((1, 1), (2, -3))):
+        found = partition(graph, Line(*ends))
+        assert all(max(map(abs, region.witness)) < 10**6 for region in found.regions)

@@ -28,9 +28,10 @@ import flint
 import matplotlib
 import networkx as nx
 import numpy as np
+import scipy.sparse  # noqa: F401 - what it tells warnings as it is loaded is its own
 import sympy
 import torch
-from shapely import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from exact import Network, Partition, RationalMatrix, Region
 from exact.arithmetic.numbers import Ball, Rational, RationalArray
@@ -274,7 +275,7 @@ def _plain(thing: Any, depth: int, silent: frozenset[str]) -> str | None:
         return told(thing.exact)
     if isinstance(thing, RationalArray):
         return str([str(x) for x in thing.entries()])
-    if isinstance(thing, Polygon):
+    if isinstance(thing, BaseGeometry):
         return thing.wkb_hex
     if isinstance(thing, nx.Graph):
         return (

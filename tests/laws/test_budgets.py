@@ -111,7 +111,7 @@ LONG: dict[str, dict[str, Job]] = {
             GreatCircle([1, 0, 0, 0], [0, 1, 0, 0], radius_squared=1),
         ),
     },
-    "slice_graph": {"deep": (Graph.of(network(2, 60, 60, 60)), Box(-1, 1, dim=2))},
+    "slice_graph": {"deep": (Graph.of(network(2, *[140] * 4)), Box(-1, 1, dim=2))},
     "slice_line": {"deep": (Graph.of(network(5, *[700] * 8)), Segment([-1] * 5, [1] * 5))},
 }
 ALL_OR_NOTHING = ("small_circles", "sphere_subdivision")

@@ -42,7 +42,7 @@ def test_every_kind_is_tried_and_seeds_stay() -> None:
             48,
             "the header means nothing: a line of one point",
         ),
-        (Activation, "is_identity", property(lambda self: not self.bends), 22, "the map of"),
+        (Activation, "is_identity", property(lambda self: not self.bends), 39, "the map of"),
     ],
 )
 def test_a_checker_that_forgets_a_premise_is_noticed(

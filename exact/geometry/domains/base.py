@@ -20,6 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from exact.arithmetic.enclosures.ball_matrices import BallMatrix
+from exact.arithmetic.enclosures.float_environment import in_ieee_floats
 from exact.arithmetic.enclosures.roundoff import LEAST_ROOT, inflation
 from exact.arithmetic.linear_algebra import Vector
 from exact.arithmetic.numbers import (
@@ -69,6 +70,7 @@ class Flat:
         return fractions((self.state() * columns).entries())
 
     @cached_property
+    @in_ieee_floats
     def float_state(self) -> tuple[FloatArray, FloatArray]:
         """The rows of :meth:`state` as floats, transposed (d + 1 x inputs), and bounds on Frobenius
         norms: of the errors of the linear part and of the offset, and of both themselves.
@@ -126,6 +128,7 @@ class Curve:
         return {name: value for name, value in vars(self).items() if name not in made}
 
     @cached_property
+    @in_ieee_floats
     def balls(self) -> BallMatrix:
         """The entries of :meth:`state` as floats, with what they err by."""
         return BallMatrix.of(self._state)

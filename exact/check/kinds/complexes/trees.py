@@ -5,23 +5,36 @@ functions of each: how both kinds of complexes are written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from exact.check.functions.forms import Forms, Walk
 from exact.check.records import Rejected, get, indices, only, read_code
 
+Functions = TypeVar("Functions")
 
-class Tree:
+
+class Walking(Protocol[Functions]):
+    """What makes the functions of codes, as :class:`exact.check.functions.forms.Walk` does."""
+
+    def begin(self, code: int) -> Functions:
+        """Those of the first code."""
+
+    def step(self, functions: Functions, code: int, flips: list[int]) -> Functions:
+        """Those of a code, from those of another one and the hinges that flip."""
+
+
+class Tree(Generic[Functions]):
     """The codes on the way from the first one to the last one read, with their functions.
 
     `seen` is told every code, and where it stands, before its functions are made.
     """
 
-    def __init__(self, walk: Walk, hinges: int, seen: Callable[[int, str], object]) -> None:
+    def __init__(
+        self, walk: Walking[Functions], hinges: int, seen: Callable[[int, str], object]
+    ) -> None:
         self._walk, self._hinges, self._seen = walk, hinges, seen
-        self._way = list[tuple[int, Forms]]()
+        self._way = list[tuple[int, Functions]]()
 
-    def next(self, record: Any, named: set[str], place: str) -> tuple[int, Forms]:
+    def next(self, record: Any, named: set[str], place: str) -> tuple[int, Functions]:
         """The code of a record and its functions; `named` are the record's other entries.
 
         The first record has its `code`; every other one `back`, how many codes are left out on the

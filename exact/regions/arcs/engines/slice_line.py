@@ -11,7 +11,7 @@ behind it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from functools import cached_property
 from itertools import pairwise
@@ -19,7 +19,13 @@ from itertools import pairwise
 import numpy as np
 
 from exact.arithmetic.arrays import BitArray, IndexArray
-from exact.arithmetic.numbers import FloatArray, Rational, coprime_integers, rational
+from exact.arithmetic.numbers import (
+    FloatArray,
+    Rational,
+    coprime_integers,
+    nearest_floats,
+    rational,
+)
 from exact.geometry.budgets import Stopped
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.combinatorics.running_codes import RunningCodes
@@ -76,19 +82,25 @@ class SliceLine(Engine):
                         raise Stopped
         except Stopped:
             complete = bool(rows) and rows[-1].ends_at(curve)
-        codes, kept = _together(rows, network.hinge_count)
+        codes, kept, joined = _together(rows, network.hinge_count)
 
         def cut(index: int) -> Cut:
             row, number = kept[index] if index < len(kept) else (rows[-1], len(rows[-1]))
             return row.cut(number)
 
+        def inside(index: int) -> tuple[Rational, Rational]:
+            own = [row.inside(number) for row, number in (kept[index], *joined.get(index, ()))]
+            found: tuple[Rational, Rational] = max(own, key=room_around)
+            return found
+
+        room_around = _room_between([row.first for row in rows] + [row.last for row in rows[-1:]])
         decisions = {name: sum(row.decisions[name] for row in rows) for name in ("filter", "exact")}
         return CurveCells(
             curve,
             chart.frame,
             OnDemand(cut, len(kept) + bool(kept), keep=True),
             codes,
-            OnDemand(lambda index: kept[index][0].inside(kept[index][1]), len(kept), keep=True),
+            OnDemand(inside, len(kept), keep=True),
             (),
             Outcome.COMPLETE if complete else Outcome.BUDGET_REACHED,
             _evidence(decisions, complete),
@@ -122,6 +134,7 @@ class _Row(ABC):
 
     decisions: dict[str, int]
     codes: RunningCodes
+    first: Integers
     last: Integers
     is_whole = True
 
@@ -211,7 +224,7 @@ class _Line:
                     break
         except Stopped:
             is_whole = False
-        return _Pieces(cutter, found, last, is_whole)
+        return _Pieces(cutter, found, first, last, is_whole)
 
 
 def _parts(stretches: FloatArray) -> list[tuple[float, float, bool]]:
@@ -266,7 +279,7 @@ class _Swept(_Row):
     """The cells between the events of a sweep."""
 
     def __init__(self, events: Events, first: Integers, last: Integers, stops: _Stops) -> None:
-        self.events, self.last, self._first, self._stops = events, last, first, stops
+        self.events, self.first, self.last, self._stops = events, first, last, stops
         starts = np.concatenate([[0], events.starts]) if len(events) else np.zeros(2, np.int64)
         self.codes = RunningCodes(events.first, starts, events.rows)
         self.decisions = {"filter": events.signs, "exact": 0}
@@ -282,12 +295,12 @@ class _Swept(_Row):
 
     def _at(self, place: float) -> tuple[Rational, Rational]:
         share = rational(place)
-        alpha, beta = (a + share * (b - a) for a, b in zip(self._first, self.last, strict=True))
+        alpha, beta = (a + share * (b - a) for a, b in zip(self.first, self.last, strict=True))
         return alpha, beta
 
     def cut(self, index: int) -> Cut:
         if index in (0, len(self.events) + 1):
-            end = Direction.rational(*map(Rational, self.last if index else self._first))
+            end = Direction.rational(*map(Rational, self.last if index else self.first))
             return Cut(lambda: end, end)
         low, high = float(self.events.low[index - 1]), float(self.events.high[index - 1])
 
@@ -309,7 +322,7 @@ class _Swept(_Row):
             bend = stop.does.activation.breakpoints[int(first)]
             one, other = stop.row(int(unit)), [bend * x for x in stop.one]
         form = coprime_integers([x - y for x, y in zip(one, other, strict=True)])
-        (a, b), (c, d) = self._first, self.last
+        (a, b), (c, d) = self.first, self.last
         return meet([form], (d - b, a - c))
 
     def inside(self, index: int) -> tuple[Rational, Rational]:
@@ -318,7 +331,7 @@ class _Swept(_Row):
         a, b = rational(low), rational(high)
         middle = rational((low + high) / 2)
         share = middle if a < middle < b else (a + b) / 2
-        alpha, beta = (x + share * (y - x) for x, y in zip(self._first, self.last, strict=True))
+        alpha, beta = (x + share * (y - x) for x, y in zip(self.first, self.last, strict=True))
         return alpha, beta
 
 
@@ -326,15 +339,20 @@ class _Pieces(_Row):
     """The cells of one patch, from its first end on as far as they are joined."""
 
     def __init__(
-        self, cutter: PatchCutter, cells: list[Cell], last: Integers, is_whole: bool
+        self,
+        cutter: PatchCutter,
+        cells: list[Cell],
+        first: Integers,
+        last: Integers,
+        is_whole: bool,
     ) -> None:
-        self._cutter, self.last, self.is_whole = cutter, last, is_whole
+        self._cutter, self.first, self.last, self.is_whole = cutter, first, last, is_whole
         ends = {name: (i, k) for i, c in enumerate(cells) for k, name in enumerate(c.piece.names)}
         self._cells, at = list[tuple[Cell, int]](), ends.get((0, 1))
         while at is not None:
-            index, first = at
-            self._cells.append((cells[index], first))
-            number, side = cells[index].piece.names[1 - first]
+            index, end = at
+            self._cells.append((cells[index], end))
+            number, side = cells[index].piece.names[1 - end]
             at = ends.get((number, -side))
         self.decisions = cutter.decisions
 
@@ -356,16 +374,18 @@ class _Pieces(_Row):
 Placed = tuple[_Row, int]
 
 
-def _together(rows: list[_Row], hinges: int) -> tuple[RunningCodes, list[Placed]]:
-    """The codes of all cells, those left out that go on with the code of the cell before; and the
-    others, each as a row and a place in it.
+def _together(
+    rows: list[_Row], hinges: int
+) -> tuple[RunningCodes, list[Placed], dict[int, list[Placed]]]:
+    """The codes of all cells, those left out that go on with the code of the cell before; the
+    others, each as a row and a place in it; and by their numbers what goes on with them.
     """
     rows = [row for row in rows if len(row)]
     if not rows:
         none = np.zeros(0, dtype=np.int64)
-        return RunningCodes(np.zeros(hinges, bool), np.zeros(1, np.int64), none), []
+        return RunningCodes(np.zeros(hinges, bool), np.zeros(1, np.int64), none), [], {}
     sizes, flips, kept = [np.zeros(1, np.int64)], list[IndexArray](), list[Placed]()
-    before: BitArray | None = None
+    joined, before = dict[int, list[Placed]](), None
     for row in rows:
         seam = np.zeros(0, np.int64) if before is None else np.flatnonzero(before ^ row.codes.first)
         joins = before is not None and not len(seam)
@@ -373,11 +393,29 @@ def _together(rows: list[_Row], hinges: int) -> tuple[RunningCodes, list[Placed]
             sizes.append(np.array([len(seam)]))
         flips += [seam, row.codes.rows]
         sizes.append(np.diff(row.codes.starts)[1:])
+        if joins:
+            joined.setdefault(len(kept) - 1, []).append((row, 0))
         kept += [(row, index) for index in range(int(joins), len(row))]
         before = row.last_bits
     ends = np.cumsum(np.concatenate([*sizes]))
     starts = np.concatenate([[0], ends]).astype(np.int64)
-    return RunningCodes(rows[0].codes.first, starts, np.concatenate(flips).astype(np.int64)), kept
+    codes = RunningCodes(rows[0].codes.first, starts, np.concatenate(flips).astype(np.int64))
+    return codes, kept, joined
+
+
+def _room_between(ends: list[Integers]) -> Callable[[tuple[Rational, Rational]], float]:
+    """How far a direction is from the nearest of some, as floats see it: a cell that seams divide
+    is shown by a point far from them.
+    """
+    units = nearest_floats([Rational(x, max(map(abs, end))) for end in ends for x in end])
+    units = units.reshape(-1, 2) / np.hypot(*units.reshape(-1, 2).T)[:, None]
+
+    def room(direction: tuple[Rational, Rational]) -> float:
+        alpha, beta = nearest_floats([x / max(map(abs, direction)) for x in direction])
+        gaps = np.abs(units[:, 0] * beta - units[:, 1] * alpha)
+        return float(gaps.min() / np.hypot(alpha, beta))
+
+    return room
 
 
 def _cut(cutter: PatchCutter, placed: tuple[Cell, int], end: int) -> Cut:
