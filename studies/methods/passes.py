@@ -29,6 +29,7 @@ from exact import (
 from exact.arithmetic.numbers import FloatArray, nearest_float
 from exact.geometry.combinatorics.codes import code_keys
 from exact.networks.activations import Identity
+from exact.networks.graphs.maxima import Maximum
 from exact.networks.graphs.steps import Sum, walk
 
 FAR = 2.0**40
@@ -49,6 +50,32 @@ def codes_float(network: Network, x: FloatArray) -> np.ndarray:
         for layer, z in zip(network.hidden_layers, network.hidden_float(rows), strict=True)
     ]
     return np.concatenate(bits, axis=1) if bits else np.zeros((len(rows), 0), dtype=bool)
+
+
+def units_float(network: Network, x: FloatArray) -> np.ndarray:
+    """What every neuron and window does at points (batch, n), by a float64 forward pass (batch,
+    units): the number of bends below a pre-activation; the number of the largest candidate of a
+    maximum, 0 for none where it is zero.
+    """
+    rows = np.atleast_2d(np.asarray(x, dtype=np.float64))
+    found = [np.zeros((len(rows), 0), dtype=np.int16)]
+
+    def apply(does: Any, *values: FloatArray) -> FloatArray:
+        if isinstance(does, Maximum):
+            read = np.where(does.windows >= 0, values[0][:, does.windows], -np.inf)
+            winner = np.where(read.max(axis=2) == 0, 0, read.argmax(axis=2) + 1)
+            found.append(winner.astype(np.int16))
+            return does.forward_float(values[0])
+        if not isinstance(does, Layer):
+            return np.asarray(does.forward_float(*values))
+        z = np.asarray(does.operator.apply_float(values[0]) + does.bias.float64().T)
+        if does.bits:
+            bends = np.array([nearest_float(t) for t in does.activation.breakpoints])
+            found.append((z[:, :, None] > bends).sum(axis=2).astype(np.int16))
+        return does.activation.forward_float(z)
+
+    walk(network.steps_to_last_hinge, rows, apply)
+    return np.concatenate(found, axis=1)
 
 
 def occurrences(codes: np.ndarray) -> Counter[bytes]:

@@ -14,6 +14,7 @@ from studies.questions.boundaries import (
     related_classes,
     shells,
     slices,
+    three_activations,
 )
 
 QUESTIONS: tuple[Question, ...] = (
@@ -21,6 +22,7 @@ QUESTIONS: tuple[Question, ...] = (
     interpolations.QUESTION,
     shells.QUESTION,
     slices.QUESTION,
+    three_activations.QUESTION,
     heat_maps.QUESTION,
     adversarial_ridges.QUESTION,
     far_out.QUESTION,

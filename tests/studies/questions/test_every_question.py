@@ -19,9 +19,11 @@ from studies import asking
 from studies.finding import Answer, Verdict
 from studies.question import Question
 from studies.questions import CORE, QUESTIONS
+from studies.questions.boundaries import three_activations
 from studies.questions.shared import nets
 from studies.subjects import LanguageLayer, Subjects, Toy
 from toy_models import ModelConfig, make
+from toy_models.inception import InceptionConfig
 from toy_models.models import NormName, initialised
 
 NAMELESS = re.compile(
@@ -29,6 +31,7 @@ NAMELESS = re.compile(
 )
 """A number in a value of which nothing says what it is."""
 OTHERS = [question for question in QUESTIONS if question not in CORE]
+TINY = InceptionConfig(classes=10, width=1 / 32, input_channels=1, resolution=33)
 NORMS: tuple[NormName, ...] = ("none", "layernorm", "rms")
 
 
@@ -99,6 +102,9 @@ def asked(question: Question, given: Subjects) -> Answer:
     """What it finds with hardly any training, each finding looked at."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nets, "STEPS", 20)
+        patch.setattr(three_activations, "SHAPE", TINY)
+        for name, value in (("EPOCHS_QUICK", 1), ("MAP_LINES", 4), ("GRID", 48), ("LINES", 1)):
+            patch.setattr(three_activations, name, value)
         answer = asking.answer(question, given)
     findings = answer.findings
     assert findings and len({(f.statement, f.subject) for f in findings}) == len(findings)
