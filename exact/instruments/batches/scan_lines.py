@@ -38,7 +38,6 @@ from exact.partition import partition
 from exact.regions.arcs.partition import CurvePartition
 from exact.regions.cells import Outcome
 
-_FINE = 2.0**30  # parameters of the ends of lines are whole parts of it
 _SIDES = 2.0**-12  # how far lines stay from the lines through two corners, in parameters
 _FLAT = 2.0**-22  # area over the square of the longest side, below which three points are in line
 
@@ -273,7 +272,7 @@ def lines_across(triangle: Triangle, lines: int, directions: int) -> tuple[Float
             own = _across(outline, heights, low + (place + 0.5) * step)
             for piece in _between_sides(own) if triangle.scale > 1 else (own,):
                 if np.abs(piece[1] - piece[0]).max() > 2.0**-20:
-                    ends.append(np.rint(piece * _FINE) / _FINE)
+                    ends.append(piece)
                     steps.append(step)
     return np.array(ends).reshape(-1, 2, 2), np.array(steps)
 
