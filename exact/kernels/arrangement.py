@@ -42,7 +42,12 @@ _ROOM = (
 )
 
 
-@numba.njit(cache=True, nogil=True)
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+
+@part
 def _gcd(a: int, b: int) -> int:
     """The greatest common divisor of two numbers from 0; of 0 and 0 it is 0."""
     while b:
@@ -88,7 +93,7 @@ def restricted(rows: Array, count: int, wall: Array, pivot: int) -> tuple[Array,
     return result, OK
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def certain_side(row: Array, point: Array, index: int) -> int:
     """The sign of a form at the float64 point `point[index]`, or 0 when rounding may have changed
     it (Higham, 3.1).
@@ -105,7 +110,7 @@ def certain_side(row: Array, point: Array, index: int) -> int:
     return 0
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _clear_side(row: Array, point: Array, index: int) -> int:
     """The sign of a form where it is far from zero for coefficients and coordinates of this size,
     else 0.
@@ -121,20 +126,20 @@ def _clear_side(row: Array, point: Array, index: int) -> int:
     return 0
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _bit(codes: Array, index: int, plane: int) -> bool:
     """Bit `plane` of the code of a cell."""
     word: np.uint64 = codes[index, plane >> 6]
     return bool((word >> np.uint64(plane & 63)) & np.uint64(1))
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _set_bit(codes: Array, index: int, plane: int) -> None:
     """Set bit `plane` of the code of a cell."""
     codes[index, plane >> 6] |= np.uint64(1) << np.uint64(plane & 63)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _hash(codes: Array, index: int) -> np.uint64:
     """A 64-bit hash of one code; equal codes have equal hashes."""
     state = np.uint64(0x9E3779B97F4A7C15)
@@ -147,7 +152,7 @@ def _hash(codes: Array, index: int) -> np.uint64:
     return state
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _same(a: Array, i: int, b: Array, j: int) -> bool:
     """Whether row i of a is row j of b."""
     for word in range(a.shape[1]):  # noqa: SIM110 - numba compiles loops, not generators
@@ -156,7 +161,7 @@ def _same(a: Array, i: int, b: Array, j: int) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def hash_table(codes: Array) -> Array:
     """An open-addressing table of the rows: slot -> index + 1, or 0."""
     size = 4
@@ -173,7 +178,7 @@ def hash_table(codes: Array) -> Array:
     return table
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _find(table: Array, codes: Array, other: Array, index: int) -> int:
     """The index in `codes` of row `index` of `other`, or -1."""
     mask = np.uint64(len(table) - 1)
@@ -186,7 +191,7 @@ def _find(table: Array, codes: Array, other: Array, index: int) -> int:
     return -1
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _place(
     rows: Array,
     active: Array,
@@ -311,7 +316,7 @@ def with_room(codes: Array, points: Array, count: int, room: int) -> tuple[Array
     return wider, farther
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def classify(rows: Array, active: Array, plane: int) -> tuple[int, int, int]:
     """(kind, index, sign): 0 constant with its sign, 1 copy of an active row (up to sign), 2 a new
     hyperplane.
@@ -365,7 +370,7 @@ def mask_to(codes: Array, active: Array) -> None:
             codes[cell, word] &= mask[0, word]
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _point_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]:
     """The one cell of R^0: its code, when it lies inside every wall."""
     codes = np.zeros((1, words), dtype=np.uint64)
@@ -377,7 +382,7 @@ def _point_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int
     return codes, np.zeros((1, 0)), OK
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _before(rows: Array, i: int, j: int) -> int:
     """The sign of the zero of row j minus the zero of row i, on a line; both coefficients positive
     after turning.
@@ -389,7 +394,7 @@ def _before(rows: Array, i: int, j: int) -> int:
     return 1 if value > 0 else (-1 if value < 0 else 0)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _sorted_zeros(rows: Array) -> Array:
     """The rows with a zero, ascending by it: sorted as floats, then put right by exact
     comparisons.
@@ -412,7 +417,7 @@ def _sorted_zeros(rows: Array) -> Array:
     return order
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]:
     """The cells of points on a line, from left to right, with the middle of each gap as witness."""
     nothing = np.zeros((0, words), dtype=np.uint64), np.zeros((0, 1))
@@ -458,7 +463,7 @@ def _line_cells(rows: Array, walls: int, words: int) -> tuple[Array, Array, int]
     return codes[:count], points[:count], OK
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _clears(point: float, zero: float) -> bool:
     """Whether the distance to a zero exceeds the rounding error of its quotient, one unit of the
     last place.
@@ -466,7 +471,7 @@ def _clears(point: float, zero: float) -> bool:
     return abs(zero) == np.inf or abs(point - zero) > 2.0 * _ROUNDING * abs(zero)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _between(left: float, right: float) -> float:
     """A point between two zeros, which may be infinite."""
     if left == -np.inf:

@@ -41,6 +41,11 @@ _GOOD = 0.25  # of the best margin that may be left, at which a point is taken
 Array = np.ndarray[Any, Any]
 
 
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+
 class Basis(NamedTuple):
     """Where a linear programme stands: `tight[:m]` are the rows with weights, `basic[:m - 1]` the
     columns that these cancel, m = `size[0]` (0: nothing known yet).
@@ -64,7 +69,7 @@ class Branches(NamedTuple):
     size: Array
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _at(row: Array, u: Array) -> float:
     """The value of a row at a point: four sums side by side, which a processor adds at once."""
     d = u.shape[0]
@@ -103,14 +108,14 @@ def all_inside(rows: Array, count: int, u: Array) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _add(total: Array, factor: float, row: Array) -> None:
     """Add a multiple of a row."""
     for j in range(total.shape[0]):
         total[j] += factor * row[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def is_closed(rows: Array, tight: Array, weights: Array, m: int) -> bool:
     """Whether weights >= 0 of m rows certainly prove that no point of the box is inside all."""
     d = rows.shape[1] - 3
@@ -131,7 +136,7 @@ def is_closed(rows: Array, tight: Array, weights: Array, m: int) -> bool:
     return total + (error + (d + m + 9) * 4.0 * _U * size) * 1.001 + _TINY < 0.0
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _inverse(rows: Array, basis: Basis, m: int, out: Array, work: Array) -> bool:
     """The inverse of the columns of a basis, (a over the basic columns, 1) of each tight row;
     whether there is one.
@@ -142,7 +147,7 @@ def _inverse(rows: Array, basis: Basis, m: int, out: Array, work: Array) -> bool
     return _inverted(work, m, out)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _inverted(work: Array, m: int, out: Array) -> bool:
     """The inverse of the m x m matrix in `work`, which is used up; whether there is one."""
     for i in range(m):
@@ -171,7 +176,7 @@ def _inverted(work: Array, m: int, out: Array) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _inside(rows: Array, count: int, u: Array, best: float, out: Array) -> bool:
     """Whether the point, moved into the box and a little inwards, is certainly inside all rows;
     written to `out`.
@@ -537,7 +542,7 @@ def most(
     return ended
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _square(rows: Array, basis: Basis, m: int, out: Array, work: Array) -> bool:
     """The inverse of the basic columns of the tight rows; whether there is one."""
     for i in range(m):
@@ -546,7 +551,7 @@ def _square(rows: Array, basis: Basis, m: int, out: Array, work: Array) -> bool:
     return _inverted(work, m, out)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _weigh(out: Array, basis: Basis, m: int, target: Array, weights: Array) -> float:
     """The weights of m rows that cancel a function on the basic columns, as far as they are
     positive; and the least of them before that.
@@ -561,7 +566,7 @@ def _weigh(out: Array, basis: Basis, m: int, target: Array, weights: Array) -> f
     return least
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _floor_at(target: Array, u: Array) -> float:
     """Below the value of a function at a point of the box."""
     d = u.shape[0]
@@ -569,7 +574,7 @@ def _floor_at(target: Array, u: Array) -> float:
     return _at(target, u) - error * 1.001
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _ceiling(
     rows: Array, tight: Array, weights: Array, m: int, target: Array, columns: Array
 ) -> float:
@@ -593,7 +598,7 @@ def _ceiling(
     return total + (error + (d + m + 9) * 4.0 * _U * size) * 1.001 + _TINY
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _raise_floor(
     rows: Array, count: int, target: Array, inside: Array, u: Array, ends: Array, out: Array
 ) -> None:

@@ -16,7 +16,12 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-@numba.njit(cache=True, nogil=True)
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+
+@part
 def _is_before(words: Array, i: int, pivots: Array, k: int) -> bool:
     for w in range(words.shape[1]):
         if words[i, w] != pivots[k, w]:

@@ -35,6 +35,11 @@ _SLACK = 2.0**-40  # a row is violated beyond this, against the size of the poin
 Array = np.ndarray[Any, Any]
 
 
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+
 @numba.njit(cache=True, nogil=True)
 def side(row: Array, x: Array) -> int:
     """The certain sign of a row at a float point, or 0."""
@@ -70,7 +75,7 @@ def points_inside(rows: Array, points: Array) -> Array:
     return found
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def shorten(x: Array, radius: float) -> None:
     """Round a point in place to the coarsest dyadic grid whose error is below half the radius;
     leave it where that fails.
@@ -105,7 +110,7 @@ def settle(rows: Array, x: Array) -> bool:
     return all_inside(rows, count, -1, x)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _column(rows: Array, member: int, out: Array) -> None:
     """The column of a basis member: (a, 1) of a row, (0, 1) of the cap, a unit vector of a fixed
     coordinate.
@@ -120,7 +125,7 @@ def _column(rows: Array, member: int, out: Array) -> None:
     out[d if member == CAP else FIXED - member] = 1.0
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _crash(rows: Array, count: int, basis: Array, alarm: Array) -> None:
     """Write a start basis: rows that look independent (Gauss-Jordan), fixed coordinates for the
     rest, and the cap.
@@ -162,7 +167,7 @@ def _crash(rows: Array, count: int, basis: Array, alarm: Array) -> None:
     basis[d] = CAP
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _factor(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     """The inverse of the basis matrix (columns are the members) by Gauss-Jordan; False when it
     looks singular, or late.
@@ -203,7 +208,7 @@ def _factor(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _start(rows: Array, count: int, basis: Array, inverse: Array, alarm: Array) -> bool:
     """Factor the proposed basis if it is one with weights >= 0, else a crash basis."""
     n = basis.shape[0]

@@ -29,6 +29,11 @@ _UP = 1 + 2.0**-30  # above the rounding of bounds, which are sums of at most 2^
 _MOST = 2.0**400
 
 
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+
 class Chain(NamedTuple):
     """Affine maps one behind the other, the last one of the values that are asked for.
 
@@ -119,7 +124,7 @@ def bound(chain: Chain, boxes: Boxes, lines: Lines) -> None:
             _relax(chain, boxes, box, k, room, sizes)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _constant(lines: Lines, boxes: Boxes, box: int, j: int) -> float:
     """The constant of a line whose most on the box is known, rounded up."""
     total, size = lines.upper[box, j], abs(lines.upper[box, j])
@@ -131,7 +136,7 @@ def _constant(lines: Lines, boxes: Boxes, box: int, j: int) -> float:
     return total + (boxes.lo.shape[1] + 4) * _U * size * _UP + _TINY
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _scales(chain: Chain, k: int, sizes: Array, scale: Array) -> None:
     """By how much a substitution through map k errs, a unit of each of its rows; `sizes` are the
     most that its inputs are.
@@ -147,7 +152,7 @@ def _scales(chain: Chain, k: int, sizes: Array, scale: Array) -> None:
         scale[place] = total * _UP + _TINY if total < _MOST else np.inf
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _relax(chain: Chain, boxes: Boxes, box: int, k: int, room: _Room, sizes: Array) -> None:
     """Chord and line of every neuron behind map k, and the sizes of what they send on."""
     below, above = chain.slopes[k, 0], chain.slopes[k, 1]
@@ -176,7 +181,7 @@ def _relax(chain: Chain, boxes: Boxes, box: int, k: int, room: _Room, sizes: Arr
             room.shift[at] = min(first - slope * low, last - slope * high) - slack
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _upper(chain: Chain, boxes: Boxes, box: int, room: _Room, k: int, j: int, sign: float) -> float:
     """The most of `sign` times row j of map k on a box, by substituting back to the parameters; the
     line is left in `room.row`.

@@ -12,6 +12,11 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+
 @numba.njit(cache=True, nogil=True)
 def count_neighbours(pairs: Array, starts: Array, low: int, high: int) -> None:
     """Count the edges (E x 2, each once) at rows `low`, ..., `high` - 1 of a symmetric graph:
@@ -50,7 +55,7 @@ def sort_neighbours(starts: Array, ends: Array, columns: Array, low: int, high: 
                 place[row - low] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _lowest_bit(word: Any) -> Any:
     place = np.uint64(0)
     for step in (32, 16, 8, 4, 2, 1):

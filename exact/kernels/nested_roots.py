@@ -33,6 +33,11 @@ _DEPTH = 60
 Array = np.ndarray[Any, Any]
 
 
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+
 class Balls(NamedTuple):
     """Numbers within `rad` of `mid`, two float64 arrays of one shape.
 
@@ -95,13 +100,13 @@ def _jet() -> Balls:
     return Balls(np.empty(3), np.empty(3))
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _jets(size: int) -> Balls:
     """Zero jets (size x 3)."""
     return Balls(np.zeros((size, 3)), np.zeros((size, 3)))
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _workspace(size: int) -> Workspace:
     """Room for the basis of a program."""
     return Workspace(_jets(size), _jets(size), _jets(size))
@@ -130,7 +135,7 @@ def _dot_jet(weights: Balls, x: Balls, start: int, out: Balls) -> None:
         out_m[k], out_r[k] = _dot(weights, x, start, k)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _jet_product(a: Balls, b: Balls, out: Balls) -> None:
     """The first three Taylor coefficients of a product."""
     (am, ar), (bm, br), (out_m, out_r) = a, b, out
@@ -145,7 +150,7 @@ def _jet_product(a: Balls, b: Balls, out: Balls) -> None:
         out_r[k] = (spread + 5 * _U * absolute) * _INFLATE + 4 * _TINY
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _jet_root(square: Balls, out: Balls) -> bool:
     """The first three Taylor coefficients of a root; False unless the radicand is certainly
     positive.
@@ -181,7 +186,7 @@ def _jet_root(square: Balls, out: Balls) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _tighten(point: Balls, whole: Balls, h: float) -> None:
     """Replace the value and slope over an interval by their mean value forms where those are
     narrower.
@@ -198,7 +203,7 @@ def _tighten(point: Balls, whole: Balls, h: float) -> None:
         wm[0], wr[0] = pm[0], value
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _form_jet(
     data: Balls, offset: int, x: Balls, start: int, size: int, image: Balls, out: Balls
 ) -> None:
@@ -223,7 +228,7 @@ def _form_jet(
         out_r[k] = (spread + (3 * size + 2) * _U * absolute) * _INFLATE + (3 * size + 1) * _TINY
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _coordinates(quadrant: int, t: float, h: float, point: Balls, whole: Balls) -> None:
     """The jets of the two coordinates of a quadrant, +-(1 - t) and +-t: basis functions 0 and 1."""
     back_error = _U * (1.0 + abs(t))
@@ -241,7 +246,7 @@ def _coordinates(quadrant: int, t: float, h: float, point: Balls, whole: Balls) 
         whole.rad[side, 0] = (point.rad[side, 0] + h) * _INFLATE + _TINY
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _program(steps: Steps, t: float, h: float, work: Workspace) -> bool:
     """Taylor coefficients of all basis functions at t (`work.point`) and over [t - h, t + h]
     (`work.whole`); False where a root may vanish.
@@ -287,7 +292,7 @@ def _program(steps: Steps, t: float, h: float, work: Workspace) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _certain_sign(function: Balls, point: Balls, start: int) -> int:
     """The certain sign of a function at the point where the basis was evaluated, or 0."""
     mid, rad = _dot(function, point, start, 0)
@@ -409,7 +414,7 @@ def isolate(steps: Steps, functions: Balls, low: float, high: float, out: Zeros)
     return found
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _narrowed(
     steps: Steps, function: Balls, low: float, high: float, work: Workspace
 ) -> tuple[float, float]:

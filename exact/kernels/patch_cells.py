@@ -55,6 +55,9 @@ _SMALL = 6  # units of which a block is not renewed
 Array = np.ndarray[Any, Any]
 
 kernel = numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 class Plan(NamedTuple):
@@ -160,7 +163,7 @@ class Scratch(NamedTuple):
     met: Array  # float64 (3)
 
 
-@kernel
+@part
 def _meet(plan: Plan, found: Found, side: int, line: int, met: Array) -> bool:
     """The common zero of two lines, and how far it may be off; False where floats do not tell.
 
@@ -196,14 +199,14 @@ def _meet(plan: Plan, found: Found, side: int, line: int, met: Array) -> bool:
     return far < np.inf
 
 
-@kernel
+@part
 def _doubt(plan: Plan, a: float, b: float, c: float, off: float) -> float:
     """How far a form may be off at any point of the patch, without the slack of the point."""
     size = abs(a) * plan.sizes[0] + abs(b) * plan.sizes[1] + abs(c) * plan.sizes[2]
     return (off + 16 * _U * size) * _UP
 
 
-@kernel
+@part
 def _span(
     plan: Plan, w: Scratch, n: int, a: float, b: float, c: float, off: float
 ) -> tuple[float, float]:
@@ -219,7 +222,7 @@ def _span(
     return low, high
 
 
-@kernel
+@part
 def _life_of(plan: Plan, g: int, taken: int) -> int:
     """What a decided unit is."""
     if plan.window[g]:
@@ -230,13 +233,13 @@ def _life_of(plan: Plan, g: int, taken: int) -> int:
     return DEAD if plan.flat[piece] else UNKNOWN
 
 
-@kernel
+@part
 def _is_open(w: Scratch, i: int) -> bool:
     """Whether a unit is undecided on the part."""
     return w.low[i] != w.high[i] or w.low[i] == UNSETTLED
 
 
-@kernel
+@part
 def _row(plan: Plan, b: Blocks, w: Scratch, r0: int, r: int) -> None:
     """The form of a row of a block on the part, from those of the units before."""
     place = r0 + r
@@ -261,7 +264,7 @@ def _row(plan: Plan, b: Blocks, w: Scratch, r0: int, r: int) -> None:
     w.ready[r] = ready
 
 
-@kernel
+@part
 def _set_unit(plan: Plan, w: Scratch, i: int, off: float, radius: float, known: bool) -> None:
     """The bounds on a unit's variable whose form is set."""
     w.off[i], w.radius[i], w.known[i] = off, radius, known
@@ -269,14 +272,14 @@ def _set_unit(plan: Plan, w: Scratch, i: int, off: float, radius: float, known: 
     w.size[i] = (size + abs(w.form[i, 2]) * plan.sizes[2] + off + radius) * _UP
 
 
-@kernel
+@part
 def _clear(w: Scratch, i: int) -> None:
     """A variable that is zero."""
     w.form[i, 0], w.form[i, 1], w.form[i, 2] = 0.0, 0.0, 0.0
     w.off[i], w.radius[i], w.size[i], w.known[i] = 0.0, 0.0, 0.0, 1
 
 
-@kernel
+@part
 def _decided_neuron(plan: Plan, w: Scratch, i: int, r: int, piece: int) -> None:
     """The output of a neuron that is on one piece all over the part."""
     if plan.flat[piece] and not plan.shifted[piece]:
@@ -303,7 +306,7 @@ def _decided_neuron(plan: Plan, w: Scratch, i: int, r: int, piece: int) -> None:
     _set_unit(plan, w, i, off, radius, w.ready[r] != 0)
 
 
-@kernel
+@part
 def _open_neuron(
     plan: Plan, w: Scratch, i: int, r: int, act: int, least: int, most: int, low: float, high: float
 ) -> None:
@@ -337,7 +340,7 @@ def _open_neuron(
     _set_unit(plan, w, i, off, radius, False)
 
 
-@kernel
+@part
 def _neuron(plan: Plan, b: Blocks, w: Scratch, n: int, u0: int, r0: int, i: int) -> None:
     """What a neuron is on the part."""
     act, r = plan.activation[b.unit[u0 + i]], b.rows[u0 + i]
@@ -366,7 +369,7 @@ def _neuron(plan: Plan, b: Blocks, w: Scratch, n: int, u0: int, r0: int, i: int)
         _open_neuron(plan, w, i, r, act, w.low[i], w.high[i], low, high)
 
 
-@kernel
+@part
 def _is_zero_at(found: Found, w: Scratch, which: int, n: int, k: int, source: int) -> bool:
     """Whether an output is zero at a corner because it was cut there."""
     one = w.sides[which, k] >> 1
@@ -376,26 +379,26 @@ def _is_zero_at(found: Found, w: Scratch, which: int, n: int, k: int, source: in
     )
 
 
-@kernel
+@part
 def _is_pair(found: Found, line: int, i: int, j: int) -> bool:
     first, second = found.zero[line, 0], found.zero[line, 1]
     return second >= 0 and ((first == i and second == j) or (first == j and second == i))
 
 
-@kernel
+@part
 def _are_equal_at(found: Found, w: Scratch, which: int, n: int, k: int, i: int, j: int) -> bool:
     """Whether two outputs are equal at a corner because a window was cut there."""
     two = w.sides[which, k - 1 if k else n - 1] >> 1
     return _is_pair(found, w.sides[which, k] >> 1, i, j) or _is_pair(found, two, i, j)
 
 
-@kernel
+@part
 def _is_nothing(w: Scratch, r: int) -> bool:
     """Whether a candidate is a constant zero."""
     return w.row[r, 3] == 0.0 and w.row[r, 0] == 0.0 == w.row[r, 1] and w.row[r, 2] == 0.0
 
 
-@kernel
+@part
 def _gap(
     plan: Plan, b: Blocks, found: Found, w: Scratch, which: int, n: int, r0: int, i: int, j: int
 ) -> tuple[float, float, float, float]:
@@ -426,7 +429,7 @@ def _gap(
     return a0, a1, a2, off
 
 
-@kernel
+@part
 def _window(
     plan: Plan, b: Blocks, found: Found, w: Scratch, n: int, u0: int, r0: int, i: int
 ) -> None:
@@ -497,7 +500,7 @@ def _window(
     _set_unit(plan, w, i, _U * reach, reach / 2 * _UP, False)
 
 
-@kernel
+@part
 def _is_above(
     plan: Plan, b: Blocks, found: Found, w: Scratch, n: int, r0: int, i: int, j: int
 ) -> bool:
@@ -520,7 +523,7 @@ def _is_above(
     return low > (w.row[i, 4] + w.row[j, 4]) * _UP
 
 
-@kernel
+@part
 def _decided_window(plan: Plan, b: Blocks, w: Scratch, u0: int, r0: int, i: int) -> None:
     """The variable of a window with its winner: how far that is above the base."""
     base, taken, winner = b.base[u0 + i], w.low[i], -1
@@ -566,7 +569,7 @@ def _decided_window(plan: Plan, b: Blocks, w: Scratch, u0: int, r0: int, i: int)
     _set_unit(plan, w, i, (off + 2 * _U * size) * _UP, radius * _UP, known)
 
 
-@kernel
+@part
 def _pass(plan: Plan, b: Blocks, found: Found, w: Scratch, n: int, u0: int, r0: int, m: int) -> int:
     """What every unit of a block is on the part; how many stay undecided."""
     left = 0
@@ -582,7 +585,7 @@ def _pass(plan: Plan, b: Blocks, found: Found, w: Scratch, n: int, u0: int, r0: 
 # ---- cuts
 
 
-@kernel
+@part
 def _split(
     plan: Plan, found: Found, w: Scratch, source: int, n: int, side: int, line: int, to: int
 ) -> int:
@@ -612,7 +615,7 @@ def _split(
     return count
 
 
-@kernel
+@part
 def _push(
     stack: Stack, w: Scratch, t: Array, which: int, n: int, block: int, node: int, m: int, rows: int
 ) -> None:
@@ -636,7 +639,7 @@ def _push(
     t[DEPTH] += 1
 
 
-@kernel
+@part
 def _node(found: Found, t: Array, parent: int) -> int:
     """A new node; its decisions follow."""
     found.parent[t[NODES]] = parent
@@ -646,7 +649,7 @@ def _node(found: Found, t: Array, parent: int) -> int:
     return t[NODES] - 1
 
 
-@kernel
+@part
 def _decide(found: Found, t: Array, unit: int, taken: int) -> None:
     """A decision of the newest node."""
     found.unit[t[DECISIONS]], found.taken[t[DECISIONS]] = unit, taken
@@ -654,7 +657,7 @@ def _decide(found: Found, t: Array, unit: int, taken: int) -> None:
     found.decided[t[NODES]] = t[DECISIONS]
 
 
-@kernel
+@part
 def _add_line(
     found: Found,
     t: Array,
@@ -678,7 +681,7 @@ def _add_line(
     return k
 
 
-@kernel
+@part
 def _evenness(w: Scratch, n: int, a: float, b: float, c: float, doubt: float) -> float:
     """How alike the parts on both sides of a line are, from 0 to 1; -1 where a sign at a corner is
     open, or no corner is on one side.
@@ -693,7 +696,7 @@ def _evenness(w: Scratch, n: int, a: float, b: float, c: float, doubt: float) ->
     return min(up, down) / max(up, down) if min(up, down) > 0 else -1.0
 
 
-@kernel
+@part
 def _line_of(plan: Plan, w: Scratch, r: int, at: int) -> tuple[float, float]:
     """The constant of a neuron's row less a bend, and the bound on the form."""
     c, off = w.row[r, 2], w.row[r, 3]
@@ -705,7 +708,7 @@ def _line_of(plan: Plan, w: Scratch, r: int, at: int) -> tuple[float, float]:
     return c - bend, (off + 4 * _U * size + plan.lost[at] * plan.sizes[2]) * (1 + 16 * _U)
 
 
-@kernel
+@part
 def _choose(plan: Plan, b: Blocks, w: Scratch, n: int, u0: int, r0: int, m: int) -> tuple[int, int]:
     """The unit to cut by, and its bend; -1 where there is none."""
     unit, bend, best = -1, 0, -1.0
@@ -747,7 +750,7 @@ def _choose(plan: Plan, b: Blocks, w: Scratch, n: int, u0: int, r0: int, m: int)
     return unit, bend
 
 
-@kernel
+@part
 def _cut_neuron(
     plan: Plan,
     b: Blocks,
@@ -793,7 +796,7 @@ def _cut_neuron(
     return True
 
 
-@kernel
+@part
 def _cut_window(
     plan: Plan,
     b: Blocks,
@@ -832,7 +835,7 @@ def _cut_window(
     return False
 
 
-@kernel
+@part
 def _piece(
     plan: Plan,
     b: Blocks,
@@ -907,14 +910,14 @@ def _piece(
 # ---- blocks
 
 
-@kernel
+@part
 def _need(b: Blocks, w: Scratch, r0: int, r: int) -> None:
     """The units that a row rests on are needed."""
     for k in range(b.start[r0 + r], b.start[r0 + r + 1]):
         w.needed[b.column[k]] = 1
 
 
-@kernel
+@part
 def _add_row(
     plan: Plan, b: Blocks, w: Scratch, r0: int, r: int, factor: float, sums: Array, top: int
 ) -> int:
@@ -965,7 +968,7 @@ def _add_row(
     return top
 
 
-@kernel
+@part
 def _write_sums(
     plan: Plan, b: Blocks, w: Scratch, sums: Array, top: int, slope: float, shift: float, at: int
 ) -> int:
@@ -989,7 +992,7 @@ def _write_sums(
     return at
 
 
-@kernel
+@part
 def _renew(
     plan: Plan, b: Blocks, w: Scratch, t: Array, sums: Array, u0: int, r0: int, m: int
 ) -> bool:
@@ -1103,7 +1106,7 @@ def _renew(
     return True
 
 
-@kernel
+@part
 def _let_go(b: Blocks, t: Array, block: int) -> None:
     """Let the blocks behind one go."""
     if t[BLOCKS] > block + 1:
@@ -1113,7 +1116,7 @@ def _let_go(b: Blocks, t: Array, block: int) -> None:
         t[ENTRIES] = b.start[t[ROWS] - 1]
 
 
-@kernel
+@part
 def _has_room(stack: Stack, found: Found, t: Array, m: int, rows: int, most: int) -> int:
     """The class of arrays that may be too short for one part more, 0 for none."""
     parts = most + 2
@@ -1135,7 +1138,7 @@ def _has_room(stack: Stack, found: Found, t: Array, m: int, rows: int, most: int
     return 0
 
 
-@kernel
+@part
 def _emit(found: Found, w: Scratch, t: Array, kind: int, node: int, n: int) -> None:
     """A part that is found."""
     k, at = t[PARTS], t[PART_CORNERS]
@@ -1271,7 +1274,7 @@ def expand(
             codes[part, k] = own[k]
 
 
-@kernel
+@part
 def _flip(
     found: Found, node: int, first_bit: Array, symbols: Array, first_symbol: Array, own: Array
 ) -> None:

@@ -62,6 +62,12 @@ Array = np.ndarray[Any, Any]
 
 # without reference counts: helpers borrow the arrays of the one function that makes them
 kernel = numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+allocating = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 class Mesh(NamedTuple):
@@ -107,7 +113,7 @@ class Signed(NamedTuple):
     bounds: Array  # float64 (cells x 4)
 
 
-@kernel
+@part
 def _sign(m: Mesh, v: int, k: int) -> int:
     """The sign of line k at vertex v; 0 where floats leave it open."""
     x, y, e = m.at[v, 0], m.at[v, 1], m.at[v, 2]
@@ -177,7 +183,7 @@ def _place(m: Mesh, v: int) -> bool:
     return m.at[v, 2] < np.inf
 
 
-@kernel
+@part
 def _insert(m: Mesh, h: int, k: int) -> int:
     """Cut half-edge h and its twin at a new vertex on line k; returns the half-edge that starts
     there and goes on, or -1 where the vertex cannot be placed.
@@ -201,7 +207,7 @@ def _insert(m: Mesh, h: int, k: int) -> int:
     return g
 
 
-@kernel
+@part
 def _chord(m: Mesh, p: int, q: int, k: int, cell: int) -> None:
     """Cut a piece in two along line k, between the origins of its half-edges p and q."""
     e = m.n[EDGES]
@@ -218,7 +224,7 @@ def _chord(m: Mesh, p: int, q: int, k: int, cell: int) -> None:
     m.half[before_q, NEXT], m.half[p, BEFORE] = back, back
 
 
-@kernel
+@part
 def _along(m: Mesh, h: int, cell: int) -> int:
     """The half-edge that goes on from h around the whole cell, past the chords that end there."""
     g = m.half[h, NEXT]
@@ -288,7 +294,7 @@ def _cut(m: Mesh, signs: Array, cell: int, start: int, end: int, k: int) -> int:
         p = h ^ 1
 
 
-@kernel
+@part
 def _form(w: Weights, before: Array, on: Array, out: Array, bounds: Array) -> None:
     """The forms of a layer on a cell (3 x neurons): transposed weights times the rows of `before`
     (3 x inputs) that are on; and bounds on their sizes.
@@ -312,7 +318,7 @@ def _form(w: Weights, before: Array, on: Array, out: Array, bounds: Array) -> No
     bounds[CONSTANTS] = np.sqrt(constants) * _UP + _FLOOR
 
 
-@kernel
+@part
 def _sign_all(
     at: Array, forms: Array, w: Weights, linear: float, offset: float, out: Array
 ) -> bool:
@@ -340,7 +346,7 @@ def _sign_all(
     return some == 0
 
 
-@kernel
+@part
 def _add_line(m: Mesh, forms: Array, j: int, normal_error: float, offset_error: float) -> bool:
     """Add form j as a line, its normal scaled to a length near one; False where it has none."""
     a, b, c = forms[0, j], forms[1, j], forms[2, j]
@@ -359,7 +365,7 @@ def _add_line(m: Mesh, forms: Array, j: int, normal_error: float, offset_error: 
     return True
 
 
-@kernel
+@part
 def _is_before(codes: Array, a: int, b: int) -> bool:
     """Whether row a of the codes comes before row b."""
     for w in range(codes.shape[1]):
@@ -368,7 +374,7 @@ def _is_before(codes: Array, a: int, b: int) -> bool:
     return False
 
 
-@kernel
+@part
 def _sort(codes: Array, count: int, order: Array, other: Array) -> None:
     """The order of the first `count` rows of the codes, all different: by merging sorted runs."""
     for i in range(count):
@@ -397,12 +403,12 @@ def _sort(codes: Array, count: int, order: Array, other: Array) -> None:
         size *= 2
 
 
-@kernel
+@part
 def _flip(codes: Array, row: int, bit: int) -> None:
     codes[row, bit >> 6] ^= _ONE << np.uint64(63 - (bit & 63))
 
 
-@kernel
+@part
 def _collect(
     m: Mesh, start: int, cell: int, first: int, bit0: int, codes: Array, loops: Array, stack: Array
 ) -> int:
@@ -438,7 +444,7 @@ def _collect(
     return count
 
 
-@kernel
+@part
 def _relabel(m: Mesh, start: int, cell: int) -> None:
     """Give all half-edges of a piece the number of its cell."""
     g = start
@@ -449,7 +455,7 @@ def _relabel(m: Mesh, start: int, cell: int) -> None:
             break
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _longer(old: Array, used: int, size: int) -> Array:
     """A copy of a matrix with room for `size` rows."""
     new = np.empty((size, old.shape[1]), old.dtype)
@@ -457,7 +463,7 @@ def _longer(old: Array, used: int, size: int) -> Array:
     return new
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _longer_list(old: Array, used: int, size: int) -> Array:
     new = np.empty(size, old.dtype)
     new[:used] = old[:used]
@@ -489,7 +495,7 @@ def _begin(corners: Array, walls: Array) -> Mesh:
     return m
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _weights(values: Array, n: int, inputs: int) -> Weights:
     """A layer from its weights (out x in) and biases behind one another."""
     w = Weights(np.empty((inputs, n)), values[n * inputs :], np.empty(n), np.empty(n), np.zeros(3))
@@ -509,14 +515,14 @@ def _weights(values: Array, n: int, inputs: int) -> Weights:
     return w
 
 
-@kernel
+@part
 def _unpack(codes: Array, cell: int, bit0: int, out: Array) -> None:
     """The bits of a cell from number `bit0` on."""
     for r in range(out.shape[0]):
         out[r] = (codes[cell, (bit0 + r) >> 6] >> np.uint64(63 - ((bit0 + r) & 63))) & _ONE
 
 
-@kernel
+@part
 def _sign_cell(
     m: Mesh,
     w: Weights,
@@ -547,7 +553,7 @@ def _sign_cell(
             return True
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _sign_cells(
     m: Mesh, w: Weights, front: Front, bit0: int, keep: bool
 ) -> tuple[int, Mesh, Signed]:
@@ -617,7 +623,7 @@ def _with_room(m: Mesh, vertices: int, edges: int) -> Mesh:
     )
 
 
-@kernel
+@part
 def _corners_of(m: Mesh, start: int, old: int, corners: Array) -> int:
     """List the corners that a cell had in front of the layer, each with its half-edge (2 rows); the
     cells around have put others between them.
@@ -632,7 +638,7 @@ def _corners_of(m: Mesh, start: int, old: int, corners: Array) -> int:
             return count
 
 
-@kernel
+@part
 def _cut_cell(m: Mesh, layer: Signed, cell: int, number: int, corners: Array, sides: int) -> int:
     """Cut a cell by all its lines."""
     signs = layer.signs
@@ -649,7 +655,7 @@ def _cut_cell(m: Mesh, layer: Signed, cell: int, number: int, corners: Array, si
     return DONE
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _cut_cells(
     m: Mesh, layer: Signed, front: Front, bit0: int, taken: int, most: int
 ) -> tuple[int, Mesh, Front]:
@@ -753,7 +759,7 @@ def cut_by_layers(
     return why, _trimmed(m), _packed(front.codes, bits), front.first, begins
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _packed(codes: Array, bits: int) -> Array:
     """Codes in words as bytes."""
     found = np.empty((codes.shape[0], (bits + 7) >> 3), np.uint8)
@@ -763,7 +769,7 @@ def _packed(codes: Array, bits: int) -> Array:
     return found
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _trimmed(m: Mesh) -> Mesh:
     """The mesh without the room that was left; what only cutting reads is gone."""
     v, e, k = m.n[VERTICES], m.n[EDGES], m.n[LINES]

@@ -36,6 +36,11 @@ _UP, _FAINT = 1.0 + 2.0**-40, 2.0**-900
 Array = np.ndarray[Any, Any]
 
 
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+
 @numba.njit(cache=True, nogil=True)
 def vertices(walls: Array, start: Array, sets: Array, table: Array) -> tuple[int, int]:
     """List the vertices of the polytope of walls (n x (d + 3)) as sets of d walls in rows of
@@ -87,7 +92,7 @@ def vertices(walls: Array, start: Array, sets: Array, table: Array) -> tuple[int
     return DONE, count
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _entered(sets: Array, table: Array, row: int) -> bool:
     """Enter a row of `sets` into the table, unless it is there."""
     d, key = sets.shape[1], 1469598103
@@ -105,7 +110,7 @@ def _entered(sets: Array, table: Array, row: int) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _certified(
     walls: Array, own: Array, inverse: Array, point: Array, values: Array, bounds: Array
 ) -> bool:
@@ -192,7 +197,7 @@ def _certified(
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _determinant(walls: Array, own: Array, norm: float, bounds: Array) -> float:
     """The size of the determinant of walls, its factor of error left in `bounds[3]`: inf where it
     is not known.

@@ -82,6 +82,9 @@ Array = np.ndarray[Any, Any]
 kernel = numba.njit(  # type: ignore[call-overload]
     cache=True, nogil=True, _nrt=False, error_model="numpy"
 )
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, _nrt=False, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 class Skeleton(NamedTuple):
@@ -149,7 +152,7 @@ class Skeleton(NamedTuple):
 # ---- coordinates
 
 
-@kernel
+@part
 def _invert(a: Array, inverse: Array) -> bool:
     """Gauss-Jordan with row pivoting on a d x d matrix (destroyed); False when a pivot vanishes."""
     d = a.shape[0]
@@ -180,7 +183,7 @@ def _invert(a: Array, inverse: Array) -> bool:
     return True
 
 
-@kernel
+@part
 def _solve(scratch: Array, lines: Array, right: int, gap: float, x: Array) -> float:
     """x = -inverse @ lines[right], refined once; returns the bound on its error."""
     d = x.shape[0]
@@ -214,7 +217,7 @@ def _solve(scratch: Array, lines: Array, right: int, gap: float, x: Array) -> fl
     return total / (1.0 - gap) * _UP + _TINY
 
 
-@kernel
+@part
 def _prepare(scratch: Array, lines: Array) -> float:
     """Invert the matrix; a bound on |G|, see `place_vertex`, or infinity."""
     d = scratch.shape[1]
@@ -243,7 +246,7 @@ def _prepare(scratch: Array, lines: Array) -> float:
     return (np.sqrt(gap) + spread) * _UP
 
 
-@kernel
+@part
 def _place(
     planes: Array,
     row: Array,
@@ -285,7 +288,7 @@ def _place(
     return near, beyond
 
 
-@kernel
+@part
 def _at_infinity(row: Array, aerr: float, anorm: float, q: Array, qe: float, least: float) -> int:
     """The sign of a row's part in K at a vertex, 0 where it is zero for certain, as it is below
     `least`, or UNKNOWN.
@@ -308,7 +311,7 @@ def _at_infinity(row: Array, aerr: float, anorm: float, q: Array, qe: float, lea
     return 0 if zero else UNKNOWN
 
 
-@kernel
+@part
 def _near(
     row: Array, aerr: float, berr: float, anorm: float, p: Array, pe: float, least: float
 ) -> int:
@@ -328,7 +331,7 @@ def _near(
     return 0 if (abs(value) + err) * _UP < least else UNKNOWN
 
 
-@kernel
+@part
 def _least(planes: Array, aerr: Array, anorm: Array, grain: Array) -> float:
     """A bound below which a row of grain 1 is zero at the meet of these planes, if any: 1 over the
     product of the lengths of their integer normals.
@@ -339,7 +342,7 @@ def _least(planes: Array, aerr: Array, anorm: Array, grain: Array) -> float:
     return 1.0 / product / _UP if product < 1.0 / _LEAST else 0.0
 
 
-@kernel
+@part
 def _lowest_bit(word: Any) -> int:
     place = 0
     if word & np.uint64(0xFFFFFFFF) == 0:
@@ -357,7 +360,7 @@ def _lowest_bit(word: Any) -> int:
     return place
 
 
-@kernel
+@part
 def _classes(c: Skeleton, v: int, layer: int, classes: Array) -> int:
     """How many different directions the neurons of a layer have that are on at v, but for those
     through v; no more are counted than `classes` has room for, which is scratch.
@@ -435,7 +438,7 @@ def sign_by_rows(
 # ---- the cells in front of a layer
 
 
-@kernel
+@part
 def _hash(layer: int, words: Array, before: Array) -> Any:
     value = np.uint64(layer + 1) * np.uint64(0x9E3779B97F4A7C15)
     for w in range(words.shape[0]):
@@ -444,7 +447,7 @@ def _hash(layer: int, words: Array, before: Array) -> Any:
     return np.int64(value >> np.uint64(1))
 
 
-@kernel
+@part
 def _find(table: Array, code: Array, layer: int, words: Array, before: Array) -> int:
     """The cell in front of a layer whose code these words have there; -1 when there is none."""
     mask = table.shape[0] - 1
@@ -483,7 +486,7 @@ def enter_cells(c: Skeleton, first: int, stop: int) -> None:
         c.table[slot] = cell
 
 
-@kernel
+@part
 def _plane_of(place_of: Array, first: int, count: int, place: int) -> int:
     """The row of a hinge among those of a cell; -1 where the hinge does not cut it."""
     for h in range(first, first + count):
@@ -495,7 +498,7 @@ def _plane_of(place_of: Array, first: int, count: int, place: int) -> int:
 # ---- buckets
 
 
-@kernel
+@part
 def _first_cut(on: Array, zero: Array, own: Array, v: int, w: int, after: int) -> int:
     """The first hinge of the layer, behind `after`, that has both signs at v and w; -1: none."""
     for k in range((after + 1) >> 6, own.shape[0]):
@@ -543,7 +546,7 @@ def fill_buckets(c: Skeleton) -> None:
 # ---- cutting
 
 
-@kernel
+@part
 def _slot_of(hinge: Array, v: int, place: int) -> int:
     for s in range(hinge.shape[1]):
         if hinge[v, s] == place:
@@ -551,7 +554,7 @@ def _slot_of(hinge: Array, v: int, place: int) -> int:
     return -1
 
 
-@kernel
+@part
 def _closer(c: Skeleton, x: int, h: int, place: int) -> int:
     """The sign of a hinge at a vertex that floats leave open, where denominators or the ranks of
     rows tell: 1 or -1, as the hinge is raised where it is zero, or UNKNOWN.
@@ -820,7 +823,7 @@ def is_still(c: Skeleton, half: int) -> bool:
     return c.touch[w, place >> 6] & (np.uint64(1) << np.uint64(place & 63)) != 0
 
 
-@kernel
+@part
 def _slope(c: Skeleton, half: int, direction: Array, length: float) -> int:
     """Whether the direction, whose length is at most `length`, rises along an edge, by the rows of
     a cell around it: 1, -1 or UNKNOWN.
@@ -867,7 +870,7 @@ def _slope(c: Skeleton, half: int, direction: Array, length: float) -> int:
     return UNKNOWN
 
 
-@kernel
+@part
 def length_of(direction: Array) -> float:
     """A bound on the length of a vector."""
     square = 0.0
@@ -1184,7 +1187,7 @@ def middles(c: Skeleton, first: int, far: float, out: Array) -> None:
 # ---- what is left when hinges move back
 
 
-@kernel
+@part
 def _keeps_length(hinge: Array, touch: Array, v: int, slot: int, w: int) -> bool:
     """Whether the ends v and w of an edge that leaves the hinge in this slot of v stay apart."""
     place = hinge[v, slot]
@@ -1215,7 +1218,7 @@ def clusters(hinge: Array, twin: Array, touch: Array, shift: int, count: int, po
                         todo += 1
 
 
-@kernel
+@part
 def _code_at(c: Skeleton, v: int, number: int, skipped: int, code: Array) -> bool:
     """Write the code of cell `number` of those whose edges rise from v, or of a facet in the hinge
     of slot `skipped`; returns whether its edges from there all keep their lengths.
@@ -1241,7 +1244,7 @@ def _code_at(c: Skeleton, v: int, number: int, skipped: int, code: Array) -> boo
     return whole
 
 
-@kernel
+@part
 def _gather(
     c: Skeleton, v: int, own: int, code: Array, found: Array, seen: Array, stamp: int, common: Array
 ) -> int:

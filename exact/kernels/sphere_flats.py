@@ -31,6 +31,9 @@ _TANGENT = 2.0**-30  # a flat this close to the sphere is not gone on with
 _CONTRACTION = 0.45
 # arrays come in, none is made
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -81,7 +84,7 @@ class Found(NamedTuple):
     counts: Array
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _extend(planes: Planes, walk: Walk, c: int, j: int) -> int:
     """Add hyperplane j to the first c chosen ones; whether the sphere misses the flat, meets it, or
     that is open.
@@ -129,7 +132,7 @@ def _extend(planes: Planes, walk: Walk, c: int, j: int) -> int:
     return _MISSED if _is_missed(planes, walk, c + 1, walk.weights[c]) else _OPEN
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _is_missed(planes: Planes, walk: Walk, c: int, weights: Array) -> bool:
     """Whether this combination of the first c chosen rows proves that their flat misses the
     sphere.
@@ -151,7 +154,7 @@ def _is_missed(planes: Planes, walk: Walk, c: int, weights: Array) -> bool:
     return missed
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _is_uncut(planes: Planes, walk: Walk, c: int) -> bool:
     """Whether every other hyperplane certainly misses the sphere in the flat of the first c."""
     for j in range(planes.normals.shape[0]):
@@ -163,7 +166,7 @@ def _is_uncut(planes: Planes, walk: Walk, c: int) -> bool:
     return True
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _direction(walk: Walk, q: Array) -> None:
     """A unit vector along the line on which the d - 1 chosen hyperplanes meet."""
     n, k, least, best = q.shape[0], walk.chosen.shape[0], 2.0, 0
@@ -191,7 +194,7 @@ def _direction(walk: Walk, q: Array) -> None:
             q[i] /= size
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _invert(a: Array, inverse: Array) -> bool:
     """Gauss-Jordan with partial pivoting, in place of `a`; False when it looks singular."""
     n = a.shape[0]
@@ -223,7 +226,7 @@ def _invert(a: Array, inverse: Array) -> bool:
     return True
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _fill(planes: Planes, walk: Walk, x: Array) -> None:
     """The Jacobian at x: the chosen normals, and x itself for the sphere."""
     n = x.shape[0]
@@ -233,7 +236,7 @@ def _fill(planes: Planes, walk: Walk, x: Array) -> None:
         walk.jacobian[n - 1, i] = x[i]
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _residuals(planes: Planes, walk: Walk, x: Array, out: Array) -> float:
     """The equations at x, and the largest of them."""
     n, largest = x.shape[0], 0.0
@@ -251,7 +254,7 @@ def _residuals(planes: Planes, walk: Walk, x: Array, out: Array) -> float:
     return largest
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _radius(planes: Planes, walk: Walk, x: Array, residual: Array) -> float:
     """Move x by one Newton step; a certain bound on the distance of its coordinates to the one
     crossing nearby, or -1.
@@ -285,7 +288,7 @@ def _radius(planes: Planes, walk: Walk, x: Array, residual: Array) -> float:
     return radius * (1.0 + _PRODUCT) if contraction < _CONTRACTION else -1.0
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _signs(planes: Planes, walk: Walk, x: Array, radius: float, out: Array) -> bool:
     """Write the bits of the hyperplanes not chosen at the crossing near x; False when one of them
     is not certain.
@@ -316,7 +319,7 @@ def _signs(planes: Planes, walk: Walk, x: Array, radius: float, out: Array) -> b
     return True
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _crossings(planes: Planes, walk: Walk, found: Found) -> bool:
     """Write the two crossings of the chosen d - 1 hyperplanes with the sphere; False when not all
     about them is certain.
@@ -349,7 +352,7 @@ def _crossings(planes: Planes, walk: Walk, found: Found) -> bool:
     return True
 
 
-@numba.njit(**_OPTIONS)
+@part
 def _note(walk: Walk, c: int, rows: Array, at: int) -> None:
     """Write the first c chosen hyperplanes to row `at`, ended by -1."""
     for f in range(walk.chosen.shape[0]):

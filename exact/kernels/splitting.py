@@ -45,6 +45,9 @@ Array = np.ndarray[Any, Any]
 # Without reference counts: a call that hands on all arrays would else count every one of them,
 # twice.
 kernel = numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 class Vertices(NamedTuple):
@@ -178,7 +181,7 @@ def _float_sign(c: Complex, v: int, h: int) -> int:
     return UNKNOWN
 
 
-@kernel
+@part
 def _slot(keys: Array, key: int) -> int:
     """The slot of a key in an open-addressed table, or of the gap where it belongs."""
     mask = keys.shape[0] - 1
@@ -231,7 +234,7 @@ def rehash(keys: Array, values: Array, new_keys: Array, new_values: Array) -> No
             new_values[slot] = values[i]
 
 
-@kernel
+@part
 def _push(c: Complex, layer: Layer, cell: int) -> None:
     """Put a cell into the bucket of its first candidate."""
     if c.cells.candidate_count[cell] > 0:
@@ -254,7 +257,7 @@ def count_candidates(c: Complex, layer: Layer) -> int:
     return total
 
 
-@kernel
+@part
 def _flags(c: Complex, signs: Array, cell: int, flags: Array) -> None:
     """For every hinge: 1 if positive at some vertex of the cell, 2 if negative, 4 if unknown,
     summed.
@@ -270,7 +273,7 @@ def _flags(c: Complex, signs: Array, cell: int, flags: Array) -> None:
             flags[j] |= (s == 1) | ((s == -1) << 1) | ((s == 2) << 2)
 
 
-@kernel
+@part
 def _set_bit(c: Complex, cell: int, bit: int) -> None:
     """Set a bit of the cell's packed code, the first hinge in the highest bit of the first byte."""
     c.cells.code[cell, bit >> 3] |= np.uint8(128 >> (bit & 7))
@@ -314,7 +317,7 @@ def refill(c: Complex, layer: Layer) -> None:
         _push(c, layer, cell)
 
 
-@kernel
+@part
 def _invert(a: Array, inverse: Array) -> bool:
     """Gauss-Jordan with row pivoting on a d x d matrix (destroyed); False when a pivot vanishes."""
     d = a.shape[0]
@@ -437,7 +440,7 @@ def _solve(
     return total / (1.0 - gap) * _UP + _TINY
 
 
-@kernel
+@part
 def _ask_signs(c: Complex, layer: Layer, j: int) -> bool:
     """Sign every vertex of the cells in bucket j; True when some sign is unknown."""
     stamp = c.n[STAMP]
@@ -469,7 +472,7 @@ def _ask_signs(c: Complex, layer: Layer, j: int) -> bool:
     return c.n[ASKED] > 0
 
 
-@kernel
+@part
 def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
     """List in `work` all faces of the cut cells by falling dimension, and bound the space that
     cutting them takes.
@@ -515,7 +518,7 @@ def _reach(c: Complex, layer: Layer, j: int, levels: Array) -> int:
     return top
 
 
-@kernel
+@part
 def _classify(c: Complex, levels: Array, top: int) -> None:
     """Flag every face of `work` by the signs of its vertices, edges first, and add up the space
     that the cuts take.
@@ -543,7 +546,7 @@ def _classify(c: Complex, levels: Array, top: int) -> None:
     c.n[FREE_POOL] += space
 
 
-@kernel
+@part
 def _new_vertex(c: Complex, planes: Array, count: int, h: int) -> int:
     """The vertex where `count` = d - 1 hyperplanes meet hyperplane h; its sign is 0."""
     v = c.n[VERTICES]
@@ -558,7 +561,7 @@ def _new_vertex(c: Complex, planes: Array, count: int, h: int) -> int:
     return v
 
 
-@kernel
+@part
 def _new_face(c: Complex, dim: int, planes: Array, count: int) -> int:
     """A face that `count` hyperplanes hold, without a list yet."""
     f = c.n[FACES]
@@ -570,7 +573,7 @@ def _new_face(c: Complex, dim: int, planes: Array, count: int) -> int:
     return f
 
 
-@kernel
+@part
 def _split_edge(c: Complex, e: int) -> None:
     """Cut edge e at a new vertex: e keeps the half on the positive side."""
     d = c.vertices.finite.shape[1]
@@ -588,7 +591,7 @@ def _split_edge(c: Complex, e: int) -> None:
     c.faces.rows[e, ABOVE], c.faces.rows[e, BELOW], c.faces.rows[e, WITHIN] = e, other, x
 
 
-@kernel
+@part
 def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
     """Write the list of the meet of a k-face, given by its facets, with the hyperplane; returns its
     length.
@@ -619,7 +622,7 @@ def _section(c: Complex, k: int, start: int, count: int, top: int) -> int:
     return size
 
 
-@kernel
+@part
 def _halves(c: Complex, start: int, count: int, zero: int) -> int:
     """Write the facets of both halves behind the pool's end, each with the common facet `zero`;
     returns the first's length.
@@ -644,7 +647,7 @@ def _halves(c: Complex, start: int, count: int, zero: int) -> int:
     return first
 
 
-@kernel
+@part
 def _split_face(c: Complex, f: int, k: int) -> bool:
     """Cut a k-face whose facets are cut already; f keeps the half on the positive side.
 
@@ -669,7 +672,7 @@ def _split_face(c: Complex, f: int, k: int) -> bool:
     return k > 2 or size == 2
 
 
-@kernel
+@part
 def _corners_of(c: Complex, f: int, mark: int, top: int) -> int:
     """Write the vertices of face f to the pool from `top`; returns how many. (No recursion: cached,
     it would crash.)
@@ -694,7 +697,7 @@ def _corners_of(c: Complex, f: int, mark: int, top: int) -> int:
     return size
 
 
-@kernel
+@part
 def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
     """Cut a cell in two: the half where the neuron is on keeps its number."""
     d, h = c.vertices.finite.shape[1], c.pool[c.cells.candidate_start[cell]]
@@ -750,7 +753,7 @@ def _split_cell(c: Complex, layer: Layer, cell: int) -> bool:
     return healthy
 
 
-@kernel
+@part
 def _share_corners(c: Complex, cell: int, other: int, zero_start: int, zeros: int) -> None:
     """Write the corners of both halves: those on its side, and those of the meet (`zeros` entries
     of the pool from `zero_start` on), among them all old ones with sign 0.
@@ -772,7 +775,7 @@ def _share_corners(c: Complex, cell: int, other: int, zero_start: int, zeros: in
     c.n[POOL] = top + size
 
 
-@kernel
+@part
 def _cell_flag(c: Complex, layer: Layer, cell: int, h: int) -> int:
     """The signs of h at the vertices of a cell, summed (1 positive, 2 negative, 4 unknown); stops
     at 3 or more.
@@ -788,7 +791,7 @@ def _cell_flag(c: Complex, layer: Layer, cell: int, h: int) -> int:
     return flag
 
 
-@kernel
+@part
 def _share_candidates(c: Complex, layer: Layer, cell: int, other: int) -> None:
     """Give each half the remaining candidates that may cut it, and the bits of those that do
     not.
@@ -817,7 +820,7 @@ def _share_candidates(c: Complex, layer: Layer, cell: int, other: int) -> None:
     _push(c, layer, other)
 
 
-@kernel
+@part
 def _advance(c: Complex, layer: Layer, cell: int) -> None:
     """A cell that the neuron does not cut: its bit, and its next candidate."""
     if c.cells.flag[cell] == PLUS:
@@ -827,7 +830,7 @@ def _advance(c: Complex, layer: Layer, cell: int) -> None:
     _push(c, layer, cell)
 
 
-@kernel
+@part
 def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
     """Cut the faces of all cells in bucket j that hinge j cuts, edges first."""
     d = c.vertices.finite.shape[1]
@@ -868,7 +871,7 @@ def _cut_faces(c: Complex, layer: Layer, j: int) -> int:
     return DONE if healthy else BROKEN
 
 
-@kernel
+@part
 def _cut_cells(c: Complex, layer: Layer, j: int) -> int:
     """Empty bucket j, its faces being cut: split every cell that has both signs, and pass on the
     others.

@@ -35,6 +35,11 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Signs = np.ndarray[Any, np.dtype[np.int8]]
 
 
+part = numba.njit(  # type: ignore[call-overload]
+    nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+
 class Records(NamedTuple):
     """What events add to the entries of a value. Records `starts[g] : starts[g + 1]` are those of
     event `events[g]`, in the order of events: entry, what is added to its form at both ends, within
@@ -111,7 +116,7 @@ class Found(NamedTuple):
     signs: int
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _sign(first: float, last: float, off: float, t: float, wide: float) -> int:
     """The sign of a form at an event, 2 where it is open."""
     value = (1.0 - t) * first + t * last
@@ -121,7 +126,7 @@ def _sign(first: float, last: float, off: float, t: float, wide: float) -> int:
     return 2
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _zero(first: float, last: float, off: float) -> tuple[float, float]:
     """Bounds on the zero of a form that has one."""
     gap = first - last
@@ -130,7 +135,7 @@ def _zero(first: float, last: float, off: float) -> tuple[float, float]:
     return place - far, place + far
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _spoilt(
     trouble: Floats, count: int, low: float, high: float, off: float, slope: float
 ) -> tuple[Floats, int]:
@@ -145,14 +150,14 @@ def _spoilt(
     return trouble, count + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _more(column: Any, size: int) -> Any:
     wider = np.empty(size, column.dtype)
     wider[: len(column)] = column
     return wider
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _with_room(own: Records, count: int, more: int) -> Records:
     """The records with room for more."""
     if count + more <= len(own.entry):
@@ -170,7 +175,7 @@ def _with_room(own: Records, count: int, more: int) -> Records:
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _empty(groups: int) -> Records:
     return Records(
         np.empty(groups, np.int64),
@@ -184,7 +189,7 @@ def _empty(groups: int) -> Records:
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _cut(own: Records, groups: int, count: int) -> Records:
     return Records(
         own.events[:groups],
@@ -198,7 +203,7 @@ def _cut(own: Records, groups: int, count: int) -> Records:
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _write(
     own: Records,
     at: int,
@@ -436,13 +441,13 @@ def bend(
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _lives(bends: Bends, piece: int, alive: bool) -> int:
     """Whether an output on a piece is anything but a constant zero by construction."""
     return int(bends.shifts[piece] != 0.0 or (bends.slopes[piece] != 0.0 and alive))
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _longer(table: Ints) -> Ints:
     wider = np.empty((2 * len(table), table.shape[1]), np.int64)
     wider[: len(table)] = table
@@ -475,13 +480,13 @@ class _Running(NamedTuple):
     nought: Ints
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _is_nothing(now: _Running, i: int) -> bool:
     """Whether an entry is zero all over, for certain."""
     return now.first[i] == 0.0 and now.last[i] == 0.0 and now.off[i] == 0.0
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _are_same(now: _Running, windows: Windows, i: int, j: int) -> bool:
     """Whether two entries are one function, for certain."""
     if i == j or (windows.marks[i] == windows.marks[j] and now.alive[i] == now.alive[j]):
@@ -490,7 +495,7 @@ def _are_same(now: _Running, windows: Windows, i: int, j: int) -> bool:
     return exact and now.first[i] == now.first[j] and now.last[i] == now.last[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _compare(now: _Running, windows: Windows, i: int, j: int, t: float, wide: float, g: int) -> int:
     """The sign of entry j less entry i at an event, 0 where that is zero for certain, 2 where it is
     open.
@@ -516,7 +521,7 @@ def _compare(now: _Running, windows: Windows, i: int, j: int, t: float, wide: fl
     return _sign(a, b, off, t, wide)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _symbol(now: _Running, windows: Windows, w: int, best: int) -> int:
     """The first candidate that is the function of the best one; -1 where that is a constant zero of
     candidates that are none but such by construction.
@@ -531,14 +536,14 @@ def _symbol(now: _Running, windows: Windows, w: int, best: int) -> int:
     return found if lives or not _is_nothing(now, b) else -1
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _begin_equal(now: _Running, windows: Windows, i: int, j: int) -> bool:
     """Whether two entries are equal at the start, for certain."""
     exact = now.off[i] == 0.0 and now.off[j] == 0.0
     return windows.begins[i] == windows.begins[j] or (exact and now.first[i] == now.first[j])
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _begin(now: _Running, windows: Windows, w: int) -> tuple[int, bool, float, float]:
     """The symbol of a window behind the start, whether it is certain, and a gap that is not."""
     reads, best = windows.reads[w], -1
@@ -763,7 +768,7 @@ def choose(given: Records, low: Floats, high: Floats, forms: Forms, windows: Win
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _behind_zero(
     now: _Running, windows: Windows, w: int, t: float, wide: float, g: int
 ) -> tuple[int, bool]:
