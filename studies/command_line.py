@@ -406,6 +406,25 @@ def cache(
     return command.run(root, clear=clear)
 
 
+@app.command("compile")
+def compile_kernels(
+    processes: Annotated[
+        int | None, typer.Option(help="How many at a time; as many as there are cores by default.")
+    ] = None,
+) -> int:
+    """Compile every kernel now, so that no first answer waits for it.
+
+    Examples:
+
+        exactlens compile
+
+        exactlens compile --processes 2
+    """
+    from studies.commands import compile as command
+
+    return command.run(processes)
+
+
 # ---- errors
 
 
