@@ -33,6 +33,7 @@ from exact.geometry.combinatorics.codes import (
 from exact.geometry.combinatorics.dual_graph import Adjacency, connected
 from exact.geometry.combinatorics.lazy import numbered
 from exact.geometry.combinatorics.tables import Columns, frame
+from exact.geometry.combinatorics.varying_codes import Varying
 from exact.geometry.domains.base import Domain
 from exact.geometry.domains.flat import Box
 from exact.geometry.polyhedra.halfspace import Halfspace
@@ -545,17 +546,23 @@ class Partition(ABC):
         order of work.
         """
         digest = hashlib.sha256(f"{len(self)}:{self.network.hinge_count}:".encode())
-        digest.update(np.ascontiguousarray(self._sorted_codes()).reshape(-1).data)
+        for block in self._sorted_codes():
+            digest.update(np.ascontiguousarray(block).reshape(-1).data)
         return digest.hexdigest()
 
-    def _sorted_codes(self) -> ByteArray:
-        return self.codes[np.argsort(code_keys(self.codes), kind="stable")]
+    def _sorted_codes(self) -> Iterator[ByteArray]:
+        """The codes in canonical order, block by block."""
+        yield self.codes[np.argsort(code_keys(self.codes), kind="stable")]
 
     def code_of(self, index: int) -> SplineCode:
         """The spline code of one region; a negative index counts from the end, IndexError
         outside.
         """
-        return SplineCode(self.codes[self._number(index)].tobytes(), *self._layout)
+        return SplineCode(self._some_codes([self._number(index)]).tobytes(), *self._layout)
+
+    def _some_codes(self, indices: Sequence[int] | slice) -> ByteArray:
+        """The packed codes of some regions."""
+        return self.codes[indices]
 
     def _number(self, index: int) -> int:
         """A region's index as a number from 0."""
@@ -565,7 +572,8 @@ class Partition(ABC):
         """The hinges in which the codes of two regions differ."""
         hinges = self.network.hinges
         a, b = self._number(a), self._number(b)
-        return tuple(hinges[int(i)] for i in flipped_bits(self.codes[[a]], self.codes[[b]])[1])
+        codes = self._some_codes([a, b])
+        return tuple(hinges[int(i)] for i in flipped_bits(codes[:1], codes[1:])[1])
 
     @cached_property
     def code_count(self) -> int:
@@ -700,7 +708,14 @@ class CodedPartition(Partition):
     engine.
     """
 
-    def __init__(self, problem: Problem, engine: str, codes: ByteArray, cells: Cells) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        engine: str,
+        codes: ByteArray,
+        cells: Cells,
+        varying: Varying | None = None,
+    ) -> None:
         keys, self._order = code_keys(codes), None
         if not bool(np.all(keys[:-1] < keys[1:])):
             self._order = canonical_order(codes, Workers())
@@ -708,8 +723,15 @@ class CodedPartition(Partition):
             keys = code_keys(codes)
             if bool(np.any(keys[1:] == keys[:-1])):
                 raise EngineDefect("the engine returned a region twice", value=engine)
-        super().__init__(problem, engine, codes, cells)
-        self._keys = keys
+        super().__init__(problem, engine, codes if varying is None else None, cells)
+        self._keys, self._rows, self._varying = keys, codes, varying
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _some_codes(self, indices: Sequence[int] | slice) -> ByteArray:
+        rows = self._rows[indices]
+        return rows if self._varying is None else self._varying.whole(rows)
 
     @property
     def order(self) -> IndexArray:
@@ -721,8 +743,11 @@ class CodedPartition(Partition):
         index = self._number(index)
         return index if self._order is None else int(self._order[index])
 
-    def _sorted_codes(self) -> ByteArray:
-        return self.codes
+    def _sorted_codes(self) -> Iterator[ByteArray]:
+        if self._varying is None:
+            yield self._rows
+        else:
+            yield from self._varying.blocks(self._rows)
 
     @property
     def code_count(self) -> int:
@@ -731,7 +756,11 @@ class CodedPartition(Partition):
 
     def index_of(self, code: SplineCode) -> int | None:
         """The region with this code, by bisection; None when there is none."""
-        return find_key(self._keys, code.packed)
+        return self._index_of(code.packed)
+
+    def _index_of(self, packed: bytes) -> int | None:
+        row = packed if self._varying is None else self._varying.row(packed)
+        return None if row is None else find_key(self._keys, row)
 
     @abstractmethod
     def halfspaces_of(self, index: int) -> Sequence[Halfspace]:
@@ -747,10 +776,10 @@ class CodedPartition(Partition):
     def _reordered(self, pairs: IndexArray) -> Adjacency:
         """The adjacency by the engine's pairs of its own numbers."""
         if self._order is None:
-            return Adjacency.of_pairs(pairs, self.codes)
+            return Adjacency.of_pairs(pairs, self._rows, varying=self._varying)
         place = np.empty_like(self._order)
         place[self._order] = np.arange(len(self))
-        return Adjacency.of_pairs(place[pairs], self.codes)
+        return Adjacency.of_pairs(place[pairs], self._rows, varying=self._varying)
 
     def facets_between(self, index: int) -> list[Facet]:
         """The facets to other regions, by the first hinge that flips: it vanishes there.
@@ -828,4 +857,5 @@ class CodedPartition(Partition):
                 yield tuple(hinges[i] for i in members[start:end])
 
     def _all_codes(self) -> Iterator[SplineCode]:
-        return SplineCode.rows(self.codes, *self._layout)
+        for block in self._sorted_codes():
+            yield from SplineCode.rows(block, *self._layout)

@@ -14,6 +14,7 @@ from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.codes import index_type, words_of
 from exact.geometry.combinatorics.incidence import Incidence
+from exact.geometry.combinatorics.varying_codes import Varying
 from exact.geometry.workers import Workers
 
 _ROWS = 2**14  # that one thread takes at a time
@@ -39,10 +40,14 @@ class Adjacency:
 
     @classmethod
     def of_pairs(
-        cls, pairs: IndexArray, codes: ByteArray, workers: Workers | None = None
+        cls,
+        pairs: IndexArray,
+        codes: ByteArray,
+        workers: Workers | None = None,
+        varying: Varying | None = None,
     ) -> Adjacency:
         """The graph with the given edges (E x 2, each once, in either order) over regions with
-        these packed codes.
+        these packed codes, or rows of the bits in which codes vary.
 
         Cost: linear in E and the pairs of codes compared, in compiled loops, which all threads of
         `workers` share; what they find does not depend on their number.
@@ -60,7 +65,11 @@ class Adjacency:
         workers.map(list_ends, [(pairs, starts, ends_of_rows, *ends) for ends in rows])
         workers.map(sort_neighbours, [(starts, ends_of_rows, columns, *ends) for ends in rows])
         del ends_of_rows
-        return cls(starts, columns, _flips(starts, columns, codes, workers))
+        flips = _flips(starts, columns, codes, workers)
+        if varying is not None:
+            bits = varying.columns.astype(_narrow(len(varying.common)))
+            flips = Incidence(flips.starts, bits[flips.members])
+        return cls(starts, columns, flips)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -101,6 +110,11 @@ class Adjacency:
         return np.stack([sources[hit], self.indices[hit].astype(np.int64)], axis=1)
 
 
+def _narrow(row_bytes: int) -> type[np.signedinteger[Any]]:
+    """The integers that bits of packed codes are kept in."""
+    return np.int16 if 8 * row_bytes < 2**15 else np.int32
+
+
 def _flips(
     starts: IndexArray, columns: IndexArray, codes: ByteArray, workers: Workers
 ) -> Incidence:
@@ -108,7 +122,7 @@ def _flips(
     from exact.kernels.neighbours import count_flips, list_flips, single_flips
 
     words, rows = words_of(codes), workers.ranges(len(codes), _ROWS)
-    narrow: type[np.signedinteger[Any]] = np.int16 if 8 * codes.shape[1] < 2**15 else np.int32
+    narrow = _narrow(codes.shape[1])
     members, given = np.empty(len(columns), narrow), (words, starts, columns)
     if all(workers.map(single_flips, [(*given, members, *ends) for ends in rows])):
         return Incidence(np.arange(len(columns) + 1, dtype=starts.dtype), members)

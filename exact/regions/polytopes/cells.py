@@ -11,6 +11,7 @@ from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.numbers import FloatArray
 from exact.arithmetic.texts.printing import short_repr
 from exact.geometry.combinatorics.dual_graph import Adjacency
+from exact.geometry.combinatorics.varying_codes import Varying
 from exact.geometry.polyhedra.faces import FaceComplex
 from exact.geometry.polyhedra.halfspace import Halfspace, Point
 from exact.geometry.polyhedra.programmes.lp import Farkas
@@ -24,7 +25,8 @@ class FlatCells(Cells):
     """Regions of a flat domain as arrays, in the engine's own order; what is costly is made when
     asked for.
 
-    `codes` are the spline codes, bit-packed as numpy.packbits does (R x ceil(hinges / 8)).
+    `codes` are the spline codes, bit-packed as numpy.packbits does (R x ceil(hinges / 8)); with
+    `varying` only the bits that vary, and `whole_codes()` writes all of them out.
     `witness(i)` is an exact point strictly inside region i. `walls(i)` gives halfspaces among which
     all its facets are, the domain's included; without it they are read off the code. `pairs()`
     lists every two regions that share a facet, once (E x 2); without it they are found by rays and
@@ -51,6 +53,7 @@ class FlatCells(Cells):
     adjacency: Callable[[], Adjacency] | None = None
     simple: Callable[[], SimpleVertices | None] | None = None
     in_box: Callable[[int], tuple[FloatArray, FloatArray]] | None = None
+    varying: Varying | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -58,7 +61,11 @@ class FlatCells(Cells):
     @property
     def bits(self) -> BitArray:
         """The codes as bools (R x hinges)."""
-        return np.unpackbits(self.codes, axis=1, count=self.hinges).astype(bool)
+        return np.unpackbits(self.whole_codes(), axis=1, count=self.hinges).astype(bool)
+
+    def whole_codes(self) -> ByteArray:
+        """The packed codes with all their bits."""
+        return self.codes if self.varying is None else self.varying.whole(self.codes)
 
 
 def empty_cells(hinges: int, proof: Farkas) -> FlatCells:

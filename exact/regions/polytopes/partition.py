@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from exact.arithmetic.arrays import IndexArray
+from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.linear_algebra import matrix, rank
 from exact.arithmetic.nearest import in_range
 from exact.arithmetic.numbers import Rational, fraction, fractions, nearest_float, rational
 from exact.arithmetic.surds import Surd
 from exact.errors import EngineDefect, InvalidInput, Unsupported, certain, shown
-from exact.geometry.combinatorics.codes import find_key
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.combinatorics.lazy import OnDemand
 from exact.geometry.domains.base import Domain, Flat, FlatDomain
@@ -83,7 +82,7 @@ class FlatPartition(Classified, Shaped, CodedPartition):
     read_cells = staticmethod(flat_cells)
 
     def __init__(self, problem: Problem, engine: str, cells: FlatCells) -> None:
-        super().__init__(problem, engine, cells.codes, cells)
+        super().__init__(problem, engine, cells.codes, cells, cells.varying)
         domain, found = problem.domain, problem.chart
         assert isinstance(domain, FlatDomain), "engines for flat domains refuse others"
         assert isinstance(found, AffineChart), "flat domains have affine charts"
@@ -102,6 +101,11 @@ class FlatPartition(Classified, Shaped, CodedPartition):
         self._shared: dict[
             int, dict[Halfspace, Point]
         ] = {}  # facet points found from the other side
+
+    @cached_property
+    def codes(self) -> ByteArray:  # type: ignore[override]
+        """The packed codes, written out from the bits that vary."""
+        return self._some_codes(slice(None))
 
     def parts(self, points: bool | None = None) -> Parts:
         return flat_parts(self.cells, self.domain, travels(len(self), points))
@@ -299,7 +303,7 @@ class FlatPartition(Classified, Shaped, CodedPartition):
         """
         if wall.behind is None:
             return None
-        found = find_key(self._keys, np.packbits(np.array(wall.behind, dtype=bool)).tobytes())
+        found = self._index_of(np.packbits(np.array(wall.behind, dtype=bool)).tobytes())
         if found is None and self.outcome is Outcome.COMPLETE:
             raise EngineDefect(
                 "a facet leads to a region that the enumeration does not have", value=wall.halfspace

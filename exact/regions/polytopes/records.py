@@ -42,7 +42,7 @@ def flat_parts(cells: FlatCells, domain: Domain, wanted: bool) -> Parts:
     """JSON values and arrays that hold the cells: witnesses and faces where they are wanted; of a
     round domain always, because its walls do not tell its points.
     """
-    arrays: Arrays = {"codes": cells.codes}
+    arrays: Arrays = {"codes": cells.whole_codes()}
     values: dict[str, Json] = {"cells": "flat", "hinges": cells.hinges, **shared_values(cells)}
     wanted = wanted or not _has_walls(domain)
     if wanted:

@@ -15,6 +15,7 @@ import numpy as np
 from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
 from exact.arithmetic.numbers import nearest_float, rational, rounding_error
 from exact.geometry.budgets import Alarm
+from exact.geometry.combinatorics.varying_codes import Varying
 from exact.kernels import patch_cells as kernel
 from exact.kernels.patch_cells import Blocks, Found, Plan, Scratch, Stack
 from exact.networks.graphs.slices.patches import Bend, Choice, Patch
@@ -409,10 +410,13 @@ class Parts:
         bend = first if second < 0 else (first, second)
         return self.taken(node), stage, number - begins[stage], bend
 
-    def codes(self, hinges: int) -> ByteArray:
-        """The packed codes of all cells, in order."""
+    def codes(self, hinges: int) -> tuple[ByteArray, Varying]:
+        """The bits of the codes of all cells, in order, that the patch leaves open, and what the
+        others are.
+        """
         first_bit, first_symbol = (np.full(self.patch.units, -1, np.int64) for _ in range(2))
         symbols, begin, own = list[int](), 0, [np.zeros(0, bool)]
+        is_open = np.zeros(hinges, bool)
         for stage in self.patch.stages:
             units = stage.first_unit + np.arange(len(stage.places))
             bits = stage.template.copy()
@@ -420,16 +424,21 @@ class Parts:
                 wide = stage.open.shape[1]
                 first_bit[units] = begin + stage.places * wide
                 bits.reshape(-1, wide)[stage.places] = False
+                is_open[first_bit[units][:, None] + np.arange(wide)] = True
             else:
                 ends, widths = stage.does.ends[stage.places], stage.does.widths[stage.places]
                 first_bit[units] = begin + ends - widths
+                for first, wide in zip(first_bit[units].tolist(), widths.tolist(), strict=True):
+                    is_open[first : first + wide] = True
                 table = np.column_stack([widths, 0 * widths, stage.candidates])
                 first_symbol[units] = len(symbols) + 1 + np.arange(len(units)) * table.shape[1]
                 symbols += table.reshape(-1).tolist()
             begin += len(bits)
             own.append(bits)
-        cells = self.cells
-        found = np.zeros((len(cells), (hinges + 7) // 8), np.uint8)
+        cells, columns = self.cells, np.flatnonzero(is_open)
+        found = np.zeros((len(cells), (len(columns) + 7) // 8), np.uint8)
+        place = np.cumsum(is_open) - 1
+        first_bit[first_bit >= 0] = place[first_bit[first_bit >= 0]]
         nodes = int(self._t[kernel.NODES])
         kernel.expand(
             self.found,
@@ -439,7 +448,7 @@ class Parts:
             first_symbol,
             np.zeros(nodes + 1, np.int64),
             np.zeros(nodes + 1, np.uint8),
-            np.packbits(np.concatenate(own)),
+            np.zeros(found.shape[1], np.uint8),
             found,
         )
-        return found
+        return found, Varying(columns, np.packbits(np.concatenate(own)))

@@ -117,8 +117,13 @@ def _collected(
 ) -> FlatCells:
     """The cells as arrays; what is exact about them is made when asked for."""
     of = _Pieces(cutter, parts, rest, complete)
-    others = [np.packbits(cutter.code(cell)) for cell in rest]
-    codes = parts.codes(job.network.hinge_count)
+    codes, varying = parts.codes(job.network.hinge_count)
+    if rest:
+        others = np.stack([np.packbits(cutter.code(cell)) for cell in rest])
+        rows = varying.rows(others)
+        if not np.array_equal(varying.whole(rows), others):
+            raise EngineDefect("a cell has another bit that the patch decides", value=len(rest))
+        codes = np.concatenate([codes, rows])
     signs, exactly = parts.signs + cutter.decisions["filter"], cutter.decisions["exact"]
     evidence = (
         f"every cut keeps both parts of a cell: {signs:,} signs by floats with proved bounds, and "
@@ -127,7 +132,7 @@ def _collected(
         else "stopped early: the cells found are whole, others were not reached"
     )
     return FlatCells(
-        np.concatenate([codes, np.stack(others)]) if others else codes,
+        codes,
         job.network.hinge_count,
         of.witness,
         Outcome.COMPLETE if complete else Outcome.BUDGET_REACHED,
@@ -135,6 +140,7 @@ def _collected(
         {"filter": signs, "exact": exactly},
         of.walls,
         of.pairs,
+        varying=varying,
     )
 
 
