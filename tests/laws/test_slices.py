@@ -4,6 +4,7 @@ neighbours by common edges, and the engines that walk over graphs without maxima
 
 from __future__ import annotations
 
+import pickle
 import re
 from dataclasses import replace
 from fractions import Fraction
@@ -29,7 +30,7 @@ from exact import (
 from exact.arithmetic.numbers import RationalArray
 from exact.check import Status
 from exact.kernels import patch_cells
-from exact.networks.graphs.graph import Graph
+from exact.networks.graphs.graph import Graph, identity_layer
 from exact.networks.graphs.slices import sides
 from exact.networks.graphs.slices.by_floats import FloatCuts, Uncertain
 from exact.networks.graphs.slices.cutting import PatchCutter
@@ -211,6 +212,33 @@ def test_engines_that_walk_over_graphs_agree(seed: int) -> None:
     assert own == other
     assert neighbours(own) == neighbours(other)
     assert own.map_ids.tolist() == other.map_ids.tolist()
+
+
+def test_dense_chains_given_as_graphs_are_cut_by_one_call_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Affine maps and rectifiers as steps of their own, as readers give them."""
+    rng, steps, width = np.random.default_rng(0), list[tuple[Layer, list[int]]](), 3
+    for wide in (6, 5, 2):
+        weight, bias = rng.normal(size=(wide, width)), rng.normal(size=wide)
+        steps.append((Layer.of(weight.tolist(), bias.tolist()), [len(steps)]))
+        steps += [(identity_layer(wide, ReLU()), [len(steps)])] if wide > 2 else []
+        width = wide
+    graph = Graph(steps, 3)  # type: ignore[arg-type]
+    domain = Plane(*rng.normal(size=(3, 3)).tolist(), s=(-3, 3), t=(-3, 3))
+    own = partition(graph, domain)
+    assert "one pass" in own.evidence
+    monkeypatch.setattr(slice_graph, "cells_by_one_call", lambda *_: None)
+    other = partition(graph, domain)
+    assert "one pass" not in other.evidence and len(own) > 20
+    assert own == other and own.digest == other.digest
+    assert own.volume == other.volume == 36
+    assert own.map_ids.tolist() == other.map_ids.tolist()
+    assert neighbours(own) == neighbours(other)
+    for mine, same in zip(own.regions, other.regions, strict=True):
+        assert mine.vertices == same.vertices and set(mine.facets) == set(same.facets)
+    assert own.check().status is Status.COMPLETE
+    assert pickle.loads(pickle.dumps(own)) == other
 
 
 @pytest.mark.parametrize("seed", SEEDS[1::6])

@@ -37,12 +37,13 @@ _BYTES = 1_000  # a cell may take while it is cut
 _FEW_HINGES, _SMALL = 200, 2**15
 
 
-def cells_by_one_call(job: Job) -> FlatCells | None:
+def cells_by_one_call(job: Job, chain: Network | None = None) -> FlatCells | None:
     """The cells of a job in the plane, or None where the general engine has to do it: other
     networks and domains, a sign that floats leave open, more cells than a call without a pause
-    should make. Raises EngineDefect where a cut does not close, which no proved signs can cause.
+    should make. `chain` is the network as a chain where the job has it as a graph. Raises
+    EngineDefect where a cut does not close, which no proved signs can cause.
     """
-    flat, network = job.problem.flat, job.network
+    flat, network = job.problem.flat, job.network if chain is None else chain
     # first the polygon: weights are copied only where there is one to cut
     polygon = flat.polygon if _is_wanted(job) else None
     values = None if polygon is None else _values(network)

@@ -3,11 +3,14 @@
 The network is reduced once to what is undecided on the polygon, and the polygon is cut by that (see
 :mod:`exact.networks.graphs.slices`): complete and exact, with floats that propose and integers that
 decide wherever floats leave a sign open. Cost: the undecided columns through the operators once;
-then about 10 microseconds a cell.
+then about 10 microseconds a cell. A graph that is a chain of dense layers, as files and modules
+give them, is first handed to the one compiled call of chains (:mod:`.plane`), which cuts as exactly
+and has no patch to build; where that leaves a sign open, the graph is cut as all others are.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -26,14 +29,19 @@ from exact.networks.graphs.slices.lines import Cell
 from exact.networks.graphs.slices.parts import Parts
 from exact.networks.graphs.slices.pieces import Polygons
 from exact.networks.graphs.slices.sides import neighbours
+from exact.networks.layers import Layer
+from exact.networks.network import Network
+from exact.networks.operators import Dense
 from exact.regions.cells import Outcome
 from exact.regions.engine import CHAIN, Engine, Job, Problem, Refusal
 from exact.regions.polytopes.cells import FlatCells, empty_cells, no_cells
 from exact.regions.polytopes.engines.exact_vertices import mean_inside
+from exact.regions.polytopes.engines.plane import cells_by_one_call
 from exact.regions.polytopes.refusals import flat_refusal
 
 _KEPT = 1 << 14
 _AT_ONCE = 20_000  # cells between two reports
+_MOST_WEIGHTS = 1 << 20  # of a chain, which are copied as exact numbers
 
 
 class SliceGraph(Engine):
@@ -71,6 +79,10 @@ class SliceGraph(Engine):
             assert isinstance(proof, Farkas), "an empty domain has a proof"
             return empty_cells(network.hinge_count, proof)
         assert isinstance(network, Graph), "a chain is refused"
+        chain = _dense_chain(network)
+        at_once = None if chain is None else cells_by_one_call(job, chain)
+        if at_once is not None:
+            return replace(at_once, faces=None)  # polygons of graphs are had from their sides
         walls = tuple(wall.coefficients for wall in polygon.walls)
         one = (Rational(0), Rational(0), Rational(1))
         try:
@@ -85,6 +97,21 @@ class SliceGraph(Engine):
 
 def _is_empty(problem: Problem) -> bool:
     return isinstance(strict_feasibility(problem.flat.walls, problem.flat.dim), Farkas)
+
+
+def _dense_chain(graph: Graph) -> Network | None:
+    """The graph as a chain, where it is one of dense layers and of steps that only move numbers
+    about, so that no two matrices are multiplied; None for others and for large ones.
+    """
+    weights, is_bent = 0, True
+    for number, (does, inputs, _) in enumerate(graph.steps):
+        if not isinstance(does, Layer) or inputs != (number,):
+            return None
+        if does.operator.terms and not (is_bent and isinstance(does.operator, Dense)):
+            return None
+        weights += does.width * does.input_dim
+        is_bent = does.bits > 0
+    return graph.chain() if weights <= _MOST_WEIGHTS else None
 
 
 def _cut(job: Job, cutter: PatchCutter) -> tuple[Parts, list[Cell], bool]:
