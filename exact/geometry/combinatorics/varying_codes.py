@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exact.arithmetic.arrays import BitArray, ByteArray, IndexArray
+from exact.arithmetic.arrays import ByteArray, IndexArray
 from exact.arithmetic.texts.printing import short_repr
 
-_ROWS = 2**12  # codes that are written out at a time
+_ROWS = 2**10  # codes that are written out at a time
 
 
 @short_repr
@@ -36,10 +36,13 @@ class Varying:
     def whole(self, rows: ByteArray) -> ByteArray:
         """The codes of some rows. Cost: their bits that vary, and a copy of the others."""
         bytes_of, place = np.unique(self.columns >> 3, return_inverse=True)
-        bits = np.zeros((len(rows), 8 * len(bytes_of)), np.uint8)
-        bits[:, 8 * place.reshape(-1) + (self.columns & 7)] = self._bits(rows)
+        count = len(self.columns)
+        bits = np.zeros((len(rows), count + 1), np.uint8)  # and a zero for bits that do not vary
+        bits[:, :count] = np.unpackbits(rows, axis=1, count=count)
+        sources = np.full(8 * len(bytes_of), count)
+        sources[8 * place.reshape(-1) + (self.columns & 7)] = np.arange(count)
         found = np.repeat(self.common[None], len(rows), axis=0)
-        found[:, bytes_of] |= np.packbits(bits, axis=1)
+        found[:, bytes_of] |= np.packbits(bits.take(sources, axis=1), axis=1)
         return found
 
     def blocks(self, rows: ByteArray) -> Iterator[ByteArray]:
@@ -60,6 +63,3 @@ class Varying:
     def rows(self, codes: ByteArray) -> ByteArray:
         """The bits of packed codes that vary."""
         return np.packbits(np.unpackbits(codes, axis=1)[:, self.columns], axis=1)
-
-    def _bits(self, rows: ByteArray) -> BitArray:
-        return np.unpackbits(rows, axis=1, count=len(self.columns)).astype(bool)
