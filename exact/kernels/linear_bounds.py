@@ -32,6 +32,9 @@ _MOST = 2.0**400
 part = numba.njit(  # type: ignore[call-overload]
     nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
+in_any_order = numba.njit(  # type: ignore[call-overload]
+    nogil=True, fastmath={"reassoc"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 class Chain(NamedTuple):
@@ -75,53 +78,90 @@ class Lines(NamedTuple):
 
 
 class _Room(NamedTuple):
-    """Rows over the neurons of a layer, and what bounds have of every layer: by neuron, the chord
-    and the line through zero; by map, the errors a unit.
+    """What bounds have of every layer on one box. Of all neurons by number: `chord`, `shift` and
+    `line`; by map, the errors a unit in `scale`, of which the constants alone have `least` and
+    entries `units`. Neurons that are zero all over the box are left out of
+    `used[place : place + counts[k + 1]]`, and of the tables in the order of `used`: rows are
+    `_CHORD`, ..., `_SCALE`. `weights[start:]` are those of map k from the inputs in use to the
+    neurons in use; `counts[0]` is the number of parameters.
     """
 
-    row: Array
-    bent: Array
     chord: Array
     shift: Array
     line: Array
     scale: Array
+    least: Array
+    counts: Array
+    used: Array
+    table: Array
+    weights: Array
+    units: Array
+
+
+_CHORD, _SHIFT, _LINE, _BIAS, _SCALE = 0, 1, 2, 3, 4
 
 
 @numba.njit(cache=True, nogil=True)
 def bound(chain: Chain, boxes: Boxes, lines: Lines) -> None:
     """Bounds of all neurons and of the values on every box."""
-    maps = len(chain.widths) - 1
+    maps, dim = len(chain.widths) - 1, chain.widths[0]
     most = chain.widths.max()
     neurons = boxes.low.shape[1]
     room = _Room(
-        np.empty(most),
-        np.empty(most),
         np.empty(neurons),
         np.empty(neurons),
         np.empty(neurons),
         np.empty(neurons + chain.widths[maps]),
+        np.empty(neurons + chain.widths[maps]),
+        np.zeros(maps + 1, np.int64),
+        np.empty(neurons, np.int64),
+        np.empty((5, neurons)),
+        np.empty(len(chain.weights)),
+        np.empty(len(chain.weights)),
     )
-    sizes = np.empty(most)
+    _units(chain, room)
+    sizes, open_ = np.empty(most), np.empty(most, np.int64)
+    inputs = np.empty(most, np.int64)
+    room.counts[0] = dim
     for box in range(len(boxes.lo)):
-        for i in range(chain.widths[0]):
+        for i in range(dim):
             sizes[i] = max(abs(boxes.lo[box, i]), abs(boxes.hi[box, i]))
+            inputs[i] = i
         for k in range(maps):
-            _scales(chain, k, sizes, room.scale)
+            place, count, asked = chain.places[k], room.counts[k], 0
+            _scales(chain, k, sizes, boxes.high[box], room)
+            for j in range(chain.widths[k + 1]):
+                if k == maps - 1 or boxes.low[box, place + j] < 0 < boxes.high[box, place + j]:
+                    open_[asked] = j
+                    asked += 1
+            sides = 1 if k == maps - 1 else 2
+            rows = np.empty((sides * asked, count))
+            tops = np.empty((3, sides * asked))
+            for r in range(asked):
+                at, j = chain.starts[k] + open_[r] * chain.widths[k], place + open_[r]
+                for side in range(sides):
+                    sign, row = 1.0 - 2.0 * side, r + side * asked
+                    for i in range(count):
+                        rows[row, i] = sign * chain.weights[at + inputs[i]]
+                    tops[0, row] = sign * chain.biases[j]
+                    tops[1, row], tops[2, row] = abs(chain.biases[j]), room.scale[j]
+            rows = _back(chain, room, k, rows, tops)
+            terms = 2.0 * (chain.widths.sum() + 8)
+            _tops(boxes.lo[box], boxes.hi[box], rows, tops, terms)
             if k == maps - 1:
-                for j in range(chain.widths[maps]):
-                    lines.upper[box, j] = _upper(chain, boxes, box, room, k, j, 1.0)
-                    lines.slopes[box, j] = room.row[: chain.widths[0]]
+                lines.upper[box] = tops[0]
+                lines.slopes[box] = rows
+                for j in range(asked):
                     lines.offsets[box, j] = _constant(lines, boxes, box, j)
                 break
-            place = chain.places[k]
-            for j in range(chain.widths[k + 1]):
-                at = place + j
-                if boxes.low[box, at] < 0 < boxes.high[box, at]:
-                    high = _upper(chain, boxes, box, room, k, j, 1.0)
-                    boxes.high[box, at] = min(boxes.high[box, at], high)
-                    low = -_upper(chain, boxes, box, room, k, j, -1.0)
-                    boxes.low[box, at] = max(boxes.low[box, at], low)
+            for r in range(asked):
+                at = place + open_[r]
+                boxes.high[box, at] = min(boxes.high[box, at], tops[0, r])
+                boxes.low[box, at] = max(boxes.low[box, at], -tops[0, asked + r])
             _relax(chain, boxes, box, k, room, sizes)
+            _use(chain, room, k, inputs[:count])
+            for i in range(room.counts[k + 1]):
+                inputs[i] = room.used[place + i]
 
 
 @part
@@ -137,19 +177,38 @@ def _constant(lines: Lines, boxes: Boxes, box: int, j: int) -> float:
 
 
 @part
-def _scales(chain: Chain, k: int, sizes: Array, scale: Array) -> None:
+def _units(chain: Chain, room: _Room) -> None:
+    """By how much each entry errs, a unit of its input."""
+    for k in range(len(chain.widths) - 1):
+        inputs, outputs = chain.widths[k], chain.widths[k + 1]
+        unit = 2 * _U * (inputs + outputs + 8)
+        for entry in range(chain.starts[k], chain.starts[k] + inputs * outputs):
+            room.units[entry] = unit * abs(chain.weights[entry]) + chain.errors[entry]
+        for place in range(chain.places[k], chain.places[k] + outputs):
+            room.least[place] = unit * abs(chain.biases[place]) + chain.bias_errors[place]
+
+
+@in_any_order
+def _scale(row: Array, sizes: Array, start: float) -> float:
+    """A sum of products onto a start."""
+    total = start
+    for i in range(len(row)):
+        total += row[i] * sizes[i]
+    return total
+
+
+@part
+def _scales(chain: Chain, k: int, sizes: Array, high: Array, room: _Room) -> None:
     """By how much a substitution through map k errs, a unit of each of its rows; `sizes` are the
-    most that its inputs are.
+    most that its inputs are. Rows of neurons that are zero all over the box are not asked for.
     """
-    inputs, at = chain.widths[k], chain.starts[k]
-    unit = 2 * _U * (inputs + chain.widths[k + 1] + 8)
+    inputs, last = chain.widths[k], k == len(chain.widths) - 2
     for j in range(chain.widths[k + 1]):
-        place = chain.places[k] + j
-        total = unit * abs(chain.biases[place]) + chain.bias_errors[place]
-        for i in range(inputs):
-            entry = at + j * inputs + i
-            total += (unit * abs(chain.weights[entry]) + chain.errors[entry]) * sizes[i]
-        scale[place] = total * _UP + _TINY if total < _MOST else np.inf
+        at, place = chain.starts[k] + j * inputs, chain.places[k] + j
+        if not last and high[place] <= 0 and chain.slopes[k, 0] == 0:
+            continue
+        total = _scale(room.units[at : at + inputs], sizes[:inputs], room.least[place])
+        room.scale[place] = total * _UP + _TINY if total < _MOST else np.inf
 
 
 @part
@@ -182,44 +241,73 @@ def _relax(chain: Chain, boxes: Boxes, box: int, k: int, room: _Room, sizes: Arr
 
 
 @part
-def _upper(chain: Chain, boxes: Boxes, box: int, room: _Room, k: int, j: int, sign: float) -> float:
-    """The most of `sign` times row j of map k on a box, by substituting back to the parameters; the
-    line is left in `room.row`.
+def _use(chain: Chain, room: _Room, k: int, inputs: Array) -> None:
+    """Which neurons behind map k are not zero all over the box, and what is needed of them."""
+    place, count = chain.places[k], 0
+    for j in range(chain.widths[k + 1]):
+        at = place + j
+        # what is no number counts as in use
+        if room.chord[at] == 0.0 and room.line[at] == 0.0 and room.shift[at] == 0.0:
+            continue
+        here, entry = place + count, chain.starts[k] + j * chain.widths[k]
+        room.used[here] = j
+        room.table[_CHORD, here], room.table[_SHIFT, here] = room.chord[at], room.shift[at]
+        room.table[_LINE, here], room.table[_BIAS, here] = room.line[at], chain.biases[at]
+        room.table[_SCALE, here] = room.scale[at]
+        start = chain.starts[k] + count * len(inputs)
+        for i in range(len(inputs)):
+            room.weights[start + i] = chain.weights[entry + inputs[i]]
+        count += 1
+    room.counts[k + 1] = count
+
+
+@part
+def _back(chain: Chain, room: _Room, k: int, rows: Array, tops: Array) -> Array:
+    """Rows over the inputs of map k as rows over the parameters, by substituting back; of their
+    constants `tops` has the sum, the sum of sizes, and the error.
     """
-    inputs, at = chain.widths[k], chain.starts[k] + j * chain.widths[k]
-    row = room.row
-    for i in range(inputs):
-        row[i] = sign * chain.weights[at + i]
-    constant = sign * chain.biases[chain.places[k] + j]
-    size, error = abs(constant), room.scale[chain.places[k] + j]
+    count = len(rows)
     for before in range(k - 1, -1, -1):
-        inputs, place = chain.widths[before], chain.places[before]
-        bent = room.bent
+        width, inputs = room.counts[before + 1], room.counts[before]
+        place, start = chain.places[before], chain.starts[before]
         convex = chain.slopes[before, 1] > chain.slopes[before, 0]
-        for i in range(chain.widths[before + 1]):
-            at = place + i
-            if (row[i] > 0) == convex:
-                bent[i] = row[i] * room.chord[at]
-                moved = row[i] * room.shift[at]
-                constant += moved
-                size += abs(moved)
-            else:
-                bent[i] = row[i] * room.line[at]
-            moved = bent[i] * chain.biases[place + i]
-            constant += moved
-            size += abs(moved)
-            error += abs(bent[i]) * room.scale[at]
-        row[:inputs] = 0.0
-        for i in range(chain.widths[before + 1]):
-            factor = bent[i]
-            if factor != 0:
-                at = chain.starts[before] + i * inputs
-                for c in range(inputs):
-                    row[c] += factor * chain.weights[at + c]
-    for i in range(chain.widths[0]):
-        most = max(row[i] * boxes.lo[box, i], row[i] * boxes.hi[box, i])
-        constant += most
-        size += abs(most)
-    terms = 2.0 * (chain.widths.sum() + 8)
-    total = constant + (error + terms * _U * size) * _UP + _TINY
-    return total if -_MOST < total < _MOST else np.inf
+        table = room.table[:, place : place + width]
+        for r in range(count):
+            _bend(rows[r], table, convex, tops[:, r])
+        if count == 0 or width == 0 or inputs == 0:
+            rows = np.zeros((count, inputs))
+        else:
+            weights = room.weights[start : start + width * inputs].reshape((width, inputs))
+            rows = np.dot(rows, weights)
+    return rows
+
+
+# sums in any order err by no more than is counted for them
+@in_any_order
+def _bend(row: Array, table: Array, convex: bool, top: Array) -> None:
+    """A row over what functions give as one over the neurons, by their chords or lines."""
+    constant, size, error = top[0], top[1], top[2]
+    for i in range(len(row)):
+        value = row[i]
+        chord = (value > 0) == convex
+        bent = value * (table[_CHORD, i] if chord else table[_LINE, i])
+        moved = value * (table[_SHIFT, i] if chord else 0.0)
+        onward = bent * table[_BIAS, i]
+        constant += moved + onward
+        size += abs(moved) + abs(onward)
+        error += abs(bent) * table[_SCALE, i]
+        row[i] = bent
+    top[0], top[1], top[2] = constant, size, error
+
+
+@part
+def _tops(lo: Array, hi: Array, rows: Array, tops: Array, terms: float) -> None:
+    """The most of every row on a box, into `tops[0]`; `terms` are twice as many as it has."""
+    for r in range(len(rows)):
+        constant, size = tops[0, r], tops[1, r]
+        for i in range(len(lo)):
+            most = max(rows[r, i] * lo[i], rows[r, i] * hi[i])
+            constant += most
+            size += abs(most)
+        total = constant + (tops[2, r] + terms * _U * size) * _UP + _TINY
+        tops[0, r] = total if -_MOST < total < _MOST else np.inf

@@ -745,3 +745,88 @@ def test_numbers_of_more_digits_than_python_reads() -> None:
         with pytest.raises(Rejected, match="fraction"):
             checker._number(text)
     assert checker._number("-7/14") == Fraction(-1, 2)
+
+
+def greatest(network: Network, domain: Domain) -> Fraction:
+    """The most of the first output on a box, at a vertex of a cell, by all of them."""
+    points = [point for region in partition(network, domain).regions for point in region.vertices]
+    return max(Fraction(exact_output(network, point)[0]) for point in points)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=12, deadline=None)
+def test_boxes_tell_what_listing_tells(seed: int) -> None:
+    """A condition that is true with room, true by a tie, false by a tie and false with a witness:
+    by halving to the end, with cells of boxes, with a trial of listing at once, and by listing.
+    """
+    rng = random.Random(seed)
+    dim = rng.choice([1, 2, 3])
+    network, domain = tensors.mlp(layers_of(rng, dim, 1)), Box(-1, "4/3", dim=dim)
+    (y,), most = outputs(network), greatest(network, domain)
+    near = Fraction(1, 1000)
+    asked = {y <= most + near: True, y <= most: True, y < most: False, y <= most - near: False}
+    for few, again, first, share, chains_known in (
+        *((0, 10**9, 10**9, 0.0, True), (8, 32, 10**9, 0.0, True)),
+        *((0, 0, 1, 1.0, True), (8, 32, 256, 0.25, False)),
+    ):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(boxes, "FEW", few)
+            patched.setattr(boxes, "AGAIN", again)
+            patched.setattr(boxes, "DEEPEST", 5)
+            patched.setattr(holding, "_FIRST", first)
+            patched.setattr(holding, "_SHARE", share)
+            patched.setattr(holding, "_spread", lambda dim: np.full((1, dim), 0.3))
+            if not chains_known:
+                patched.setattr(chains, "is_chain", lambda _: False)
+            for condition, said in asked.items():
+                answer = holds(network, domain, condition)
+                assert (answer.verdict is Verdict.HOLDS) == said, (seed, few, str(condition))
+                assert (answer.witness is None) == said
+                if answer.witness is not None:
+                    (value,) = exact_output(network, answer.witness)
+                    assert not condition.at([value])
+
+
+def test_boxes_of_many_dimensions_are_halved_along_what_matters() -> None:
+    """Of 40 inputs two bend much and the others hardly: halving those two is enough."""
+    rng = np.random.default_rng(5)
+    first = rng.integers(-2, 3, size=(24, 40)) / 2.0**14
+    first[:, 3], first[:, 17] = rng.normal(size=24), rng.normal(size=24)
+    second, last = rng.normal(size=(6, 24)) / 4, rng.normal(size=(1, 6))
+    network = tensors.mlp([(first, rng.normal(size=24) / 4), (second, None), (last, None)])
+    seen = float(network.forward_float(rng.uniform(-1, 1, size=(999, 40)))[:, 0].max())
+    answer = holds(network, Box(-1, 1, dim=40), outputs(network)[0] < seen + 0.5)
+    assert (answer.verdict, answer.cells) == (Verdict.HOLDS, 0)
+    assert answer.boxes > 10
+    assert answer._search is not None
+    axes = [n.number for n in answer._search.nodes.values() if n.kind == boxes.HALVED]
+    assert set(axes) == {3, 17}
+
+
+def test_few_cells_do_not_wait_for_many_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tie along a slanted line, which halving never settles: points show few cells, and these
+    are listed after the first boxes.
+    """
+    monkeypatch.setattr(boxes, "FEW", 0)
+    hinge = tensors.mlp([([[1, 1], [-1, -1], [2, 2], [-2, -2]], [0] * 4), ([[-1] * 4], [0])])
+    condition, square = outputs(hinge)[0] <= 0, Box(-1, 1, dim=2)
+    monkeypatch.setattr(holding, "_FIRST", 8)
+    answer = holds(hinge, square, condition)
+    assert (answer.verdict, answer.cells) == (Verdict.HOLDS, 2)
+    assert 8 <= answer.boxes < 8 + 2 * boxes._TOGETHER
+    assert certified(answer)
+    monkeypatch.setattr(holding, "_SHARE", 0.0)
+    assert holds(hinge, square, condition).boxes > 100
+
+
+def test_codes_at_points_are_counted() -> None:
+    network = tensors.mlp([([[1, 0], [0, 1]], [0, 0]), ([[1, -1]], [0]), ([[1]], [0])])
+    flat, whole = flat_of(Box(-1, 1, dim=2)), enclosing(flat_of(Box(-1, 1, dim=2)).walls, 2)
+    assert whole is not None
+    rows = rows_of_cases((outputs(network)[0] < 1).cases)
+    chain = chains.ExactChain.of(network, flat, whole, rows)
+    assert chain is not None
+    search = boxes.BoxSearch.start(chain.floats(), [[0]], [], whole)
+    places = np.array([[a, b] for a in (-0.5, 0.25, 0.5) for b in (-0.5, 0.25, 0.5)])
+    assert search.codes_at(places) == 5
+    assert search.codes_at(places[:1]) == 1

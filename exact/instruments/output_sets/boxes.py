@@ -3,7 +3,8 @@
 The box around a domain is halved again and again. A box is done where all inequalities of one case
 are bounded below what they may reach, or where a wall of the domain keeps it out; it is left to
 exact arithmetic where few neurons change sign on it, or halving has gone on for long. The boxes
-still to be looked at are a stack, so that few are kept at a time.
+still to be looked at are a stack, so that few are kept at a time. In any number of dimensions the
+axis is one along which lines fall most, those of a box that is nearly settled counting most.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,9 +25,11 @@ from exact.geometry.polyhedra.halfspace import Halfspace
 from exact.geometry.polyhedra.programmes.boxes import Bounds
 from exact.kernels.linear_bounds import Boxes, Chain, Lines, bound
 
-MOST_HALVED = 12  # dimensions up to which halving boxes helps
 MOST_BOXES = 20_000  # after which boxes are left as they are
 FEW = 8  # neurons that change sign, whose cells are listed
+WIDE = 12  # dimensions above which cells take long, and may be two to the number of neurons
+AGAIN = 32  # halvings, in all, of boxes on which so few change sign, while each gains
+_GAIN = 0.75  # of what was left of a condition before, at most, is a gain
 DEEPEST = 24  # halvings a dimension
 _TOGETHER = 128  # boxes that are bounded in one call, at most
 _AT_ONCE = 4e8  # products in one call, some tenths of a second: a budget is not looked at within
@@ -47,12 +51,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Stack:
-    """Boxes in the units of the box around the domain, by their numbers, with bounds of neurons and
-    how often they were halved.
+    """Boxes in the units of the box around the domain, by their numbers, with bounds of neurons,
+    how often they were halved, and by how much the box before missed the condition.
     """
 
     numbers: IndexArray
     halvings: IndexArray
+    missed: FloatArray
     boxes: Boxes
 
     def __len__(self) -> int:
@@ -60,7 +65,7 @@ class Stack:
 
     def __getitem__(self, at: Any) -> Stack:
         boxes = Boxes(*(np.ascontiguousarray(x[at]) for x in self.boxes))
-        return Stack(self.numbers[at], self.halvings[at], boxes)
+        return Stack(self.numbers[at], self.halvings[at], self.missed[at], boxes)
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ class BoxSearch:
     left: list[OpenBox] = field(default_factory=list)
     stack: list[Stack] = field(default_factory=list)
     made: int = 1
+    again: int = 0
 
     @classmethod
     def start(
@@ -118,13 +124,28 @@ class BoxSearch:
         boxes = Boxes(-np.ones((1, dim)), np.ones((1, dim)), -none, none)
         table = np.array([_in_units(wall, box) for wall in walls]).reshape(-1, dim + 1)
         search = cls(chain, cases, table)
-        search.stack.append(Stack(np.zeros(1, np.int64), np.zeros(1, np.int64), boxes))
+        search.stack.append(Stack(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1), boxes))
         return search
 
     @property
     def dim(self) -> int:
         """The number of parameters."""
         return int(self.chain.widths[0])
+
+    def codes_at(self, places: FloatArray) -> int:
+        """About how many signs of all neurons floats see at some points."""
+        chain, z, bits = self.chain, places, []
+        with np.errstate(all="ignore"):
+            for k, (inputs, count) in enumerate(pairwise(chain.widths[:-1].tolist())):
+                start, place = chain.starts[k], chain.places[k]
+                weight = chain.weights[start : start + inputs * count].reshape(count, inputs)
+                z = z @ weight.T + chain.biases[place : place + count]
+                bits.append(z > 0)
+                z = z * np.where(z > 0, chain.slopes[k, 1], chain.slopes[k, 0])
+        if not bits:
+            return 1
+        every = np.concatenate(bits, axis=1)
+        return len(np.unique(every @ np.random.default_rng(0).uniform(size=every.shape[1])))
 
     def step(self) -> tuple[Boxes, Lines]:
         """Look at some boxes of the stack; the ones that bounds do not settle, with the lines
@@ -143,11 +164,28 @@ class BoxSearch:
             done |= holds
         open_, over = some[~done], Lines(*(x[~done] for x in lines))
         changing = ((open_.boxes.low < 0) & (open_.boxes.high > 0)).sum(axis=1)
-        halve = (changing > max(FEW, self.dim)) & (open_.halvings < DEEPEST * self.dim)
-        halve &= (self.made < MOST_BOXES) & (self.dim <= MOST_HALVED)
+        many, missed = changing > self._few, self._missed(over)
+        # cells of a box take as long as many boxes, so a box that gains is halved, but not without
+        # end, for along a tie all boxes may gain and none be settled
+        again = ~many & (missed <= _GAIN * open_.missed)
+        again &= self.again + np.cumsum(again) <= AGAIN
+        self.again += int(again.sum())
+        halve = (many | again) & (open_.halvings < DEEPEST * self.dim) & (self.made < MOST_BOXES)
         self._leave(open_[~halve])
         self._halve(open_[halve], Lines(*(x[halve] for x in over)))
         return open_.boxes, over
+
+    @property
+    def _few(self) -> int:
+        """How many neurons that change sign leave no more cells than may be listed."""
+        return FEW if self.dim > WIDE else max(FEW, self.dim)
+
+    def _missed(self, lines: Lines) -> FloatArray:
+        """By how much boxes miss the case that is nearest to hold."""
+        missed = np.full(len(lines.upper), np.inf)
+        for case in self.cases:
+            missed = np.minimum(missed, lines.upper[:, list(case)].max(axis=1, initial=-np.inf))
+        return missed
 
     def _popped(self) -> Stack:
         last, together = self.stack.pop(), self._together
@@ -187,14 +225,16 @@ class BoxSearch:
             self.left.append(OpenBox(number, lo[i], hi[i], low[i] >= 0, high[i] <= 0))
 
     def _halve(self, some: Stack, lines: Lines) -> None:
-        """Both halves of boxes onto the stack, along the axis in which the lines fall most; those
-        on top that are farthest from settled.
+        """Both halves of boxes onto the stack, along the axis in which the lines fall most as
+        shares of what they miss; those on top that are farthest from settled.
         """
         count = len(some)
         if not count:
             return
         boxes, at = some.boxes, np.arange(count)
-        falls = np.abs(lines.slopes).max(axis=1) * (boxes.hi - boxes.lo)
+        with np.errstate(all="ignore"):
+            shares = np.abs(lines.slopes) / np.maximum(lines.upper, LEAST_ROOT)[:, :, None]
+            falls = shares.sum(axis=1) * (boxes.hi - boxes.lo)
         falls[~np.isfinite(falls).all(axis=1)] = 1.0
         axes = np.argmax(
             np.where(falls.max(axis=1) > 0, falls.T, (boxes.hi - boxes.lo).T).T, axis=1
@@ -209,6 +249,7 @@ class BoxSearch:
         halves = Stack(
             np.concatenate([self.made + 2 * at, self.made + 2 * at + 1]),
             np.tile(some.halvings + 1, 2),
+            np.tile(self._missed(lines), 2),
             Boxes(
                 np.concatenate([boxes.lo, upper]),
                 np.concatenate([lower, boxes.hi]),
@@ -217,7 +258,7 @@ class BoxSearch:
             ),
         )
         self.made += 2 * count
-        self.stack.append(halves[np.argsort(np.tile(lines.upper.min(axis=1), 2), kind="stable")])
+        self.stack.append(halves[np.argsort(halves.missed, kind="stable")])
 
 
 def _chosen_lines(boxes: Boxes) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -36,7 +36,7 @@ from exact.geometry.polyhedra.halfspace import Halfspace, Point, affine, homogen
 from exact.geometry.polyhedra.programmes.boxes import Bounds, enclosing
 from exact.geometry.polyhedra.programmes.lp import Interior, strict_feasibility
 from exact.instruments.output_sets import proofs
-from exact.instruments.output_sets.boxes import BoxSearch, OpenBox
+from exact.instruments.output_sets.boxes import WIDE, BoxSearch, OpenBox
 from exact.instruments.output_sets.cells import violated_on
 from exact.instruments.output_sets.chains import ExactChain
 from exact.instruments.output_sets.conditions import Condition, rows_of_cases
@@ -49,6 +49,11 @@ from exact.regions.engine import Problem
 from exact.regions.polytopes.refusals import flat_refusal
 
 _POINTS = 512  # points that are tried before anything else
+_FIRST = 256  # boxes after which listing is tried
+_THEN = 4  # times as many until the next trial
+_SEEN = 2  # points a box, whose signs are looked at before
+_SHARE = 0.25  # of the points that have other signs than all before, at most, where cells are few
+_REGIONS, _REGIONS_WIDE = 4, 0.125  # a point, or box left, that are listed; where one takes long
 _MANY = 64  # boxes left to exact arithmetic, from which on the whole domain may be cheaper
 _TRIED = 3  # of the points at which floats see a violation, at most, in rationals
 
@@ -171,12 +176,13 @@ def holds(
     (Zhang et al. 2018), prove a case of the condition or leave few neurons that change sign; the
     cells of what is left are listed by `partition`, and on each the affine map is held against what
     violates the condition by exact linear programmes. Networks with skip connections, or functions
-    that bend more than once, are listed without bounds.
+    that bend more than once, are listed without bounds. Where points show few cells, all are
+    listed as soon as that is cheaper than the boxes so far.
 
     Raises InvalidInput for a condition on another number of outputs, NotPiecewiseLinear for smooth
-    activations, Unsupported for round domains, norms, and functions that jump. Cost: some tenths of
-    a millisecond a box for networks of some hundred neurons; of cells as listing them, and a
-    millisecond each.
+    activations, Unsupported for round domains, norms, and functions that jump. Cost: about a
+    tenth of a millisecond a box for networks of some hundred neurons; of cells as listing them, and
+    a millisecond each.
 
     >>> from exact import Box, holds, outputs
     >>> from exact.sources import tensors
@@ -284,19 +290,30 @@ class _Decision:
         search = BoxSearch.start(self._chain.floats(), cases, slanted, self._box)
         self.search = search
         found = self._proposed(_spread(self.flat.dim))
+        trial, regions = _FIRST, _REGIONS if self.flat.dim <= WIDE else _REGIONS_WIDE
         while search.stack and found is None and not self._is_up:
             found = self._proposed(_ends(*search.step()))
+            if found is None and search.stack and len(search.nodes) >= trial:
+                points, trial = _SEEN * trial, _THEN * trial
+                few = search.codes_at(_chance(points, self.flat.dim)) <= _SHARE * points
+                seen = self._listed(int(regions * points)) if few else None
+                if seen is not None:
+                    return self._all_visited(seen)
         if found is None and len(search.left) > _MANY and not search.stack:
-            seen = self._listed(4 * len(search.left))
+            seen = self._listed(_REGIONS * len(search.left))
             if seen is not None:
-                self.search, self.boxes = None, len(search.nodes)
-                return self._visited(seen)
+                return self._all_visited(seen)
         done = 0
         while found is None and done < len(search.left) and not self._is_up:
             found = self._visited(self._looked_at(search.left[done]), len(search.left) - done)
             done += 1
         left = sum(map(len, search.stack)) + len(search.left) - done
         return self._stopped(left) if found is None and left else found
+
+    def _all_visited(self, seen: Visit) -> Answer | None:
+        """What the cells of the whole domain tell, without any box."""
+        self.search, self.boxes = None, self._seen - self.cells
+        return self._visited(seen)
 
     def _listed(self, most: int) -> Visit | None:
         """What the cells of the whole domain tell, where they are no more than that."""
@@ -417,8 +434,7 @@ class _Decision:
 
 def _spread(dim: int) -> FloatArray:
     """Points all over the box in its units: its centre, corners, and others by chance."""
-    chance = np.random.default_rng(0)
-    inner = chance.uniform(-1, 1, size=(_POINTS, dim))
+    inner = _chance(_POINTS, dim)
     return np.concatenate([np.zeros((1, dim)), np.sign(inner[: _POINTS // 4]), inner])
 
 
@@ -427,3 +443,8 @@ def _ends(boxes: Boxes, lines: Lines) -> FloatArray:
     middle, total = (boxes.lo + boxes.hi) / 2, lines.slopes.sum(axis=1)
     corner = np.where(total > 0, boxes.hi, boxes.lo)
     return np.concatenate([middle, corner, boxes.lo + boxes.hi - corner])
+
+
+def _chance(count: int, dim: int) -> FloatArray:
+    """Points by chance in the box in its units, the same ones each time."""
+    return np.random.default_rng(0).uniform(-1, 1, size=(count, dim))

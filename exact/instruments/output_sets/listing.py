@@ -20,6 +20,7 @@ from exact.regions.cells import Outcome
 from exact.regions.partition import Partition
 from exact.regions.polytopes.partition import FlatPartition
 
+_COSTLY, _FEW = 4, 64  # dimensions from which on so few cells are decided without vertices
 _CUTTING = 2 / 10**6  # seconds a region, at most, and 2^d, for its vertices, or 3^d, for its faces
 
 
@@ -61,12 +62,13 @@ def visit(
 
 def _open_cells(found: FlatPartition, case: Sequence[Inequality], watch: Watch) -> list[int]:
     """The regions on which vertices do not show that a case of violations is out of reach: all of
-    them where there is no time to cut the vertices, which no watch ends.
+    them where they are few, and where there is no time to cut the vertices, which no watch ends.
     """
     around = 3.0 if found.cells.simple is None else 2.0
     cutting = _CUTTING * around**found.flat.dim * len(found)
     if (
         not case
+        or (found.flat.dim >= _COSTLY and len(found) <= _FEW)
         or watch.is_up()
         or (found.engine != "subdivision" and watch.seconds_left < cutting)
     ):
