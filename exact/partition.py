@@ -101,7 +101,7 @@ def partition(
 
     The engine is chosen by cost (see :func:`choose`); `engine` overrides the choice and names one
     of `ENGINES`. `device` is where the float64 filters run ("cpu" or "cuda"), and `threads` how
-    many threads the engine may use (`skeleton` does, for the adjacency too, the others use one):
+    many threads the engine may use (`skeleton`, for the adjacency too, and `lp_tree`; others one):
     neither changes the result. What ends a job early is what it really finds: `limit` regions
     (None, or a budget of regions or seconds: no limit), the regions, seconds or bytes of the
     `budget`, and, whatever else is given, half of the memory that is available (see Budget). The

@@ -41,7 +41,7 @@ Target = Annotated[
 Root = Annotated[Path, typer.Option(help="The folder of all runs.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda; never changes an exact result.")]
 Threads = Annotated[
-    int, typer.Option(help="How many threads the engine may use; never changes a result.")
+    int, typer.Option(help="How many threads skeleton and lp_tree may use; never changes a result.")
 ]
 Seed = Annotated[int, typer.Option(help="Decides data, weights and random directions.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a run of the same name.")]

@@ -233,27 +233,33 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
     A basis whose last member is FIXED - n, n = d + 1, asks for a start from nothing. Stops early
     once t < 0.
     """
-    n = basis.shape[0]
-    d = n - 1
     if not _start(rows, count, basis, inverse, alarm):
         return np.nan
-    column, change = np.empty(n), np.empty(n)
+    return _improve(rows, count, basis, inverse, x, alarm)
+
+
+@numba.njit(cache=True, nogil=True)
+def _improve(
+    rows: Array, count: int, basis: Array, inverse: Array, x: Array, alarm: Array
+) -> float:
+    """As `propose`, from a basis whose inverse is known."""
+    n = basis.shape[0]
+    d = n - 1
+    column, change, prices = np.empty(n), np.empty(n), np.empty(n)
     for step in range(200 + 20 * (count + n)):
         if alarm[0] != 0:
             return np.nan
         if step % 64 == 63 and not _factor(rows, basis, inverse, alarm):
             return np.nan
         # prices c_B B^-1: x is minus the first d of them, t the last
-        t = 0.0
-        for j in range(n):
-            price = 0.0
-            for k in range(n):
-                cost = rows[basis[k], d] if basis[k] >= 0 else (1.0 if basis[k] == CAP else 0.0)
-                price += cost * inverse[k, j]
-            if j < d:
-                x[j] = -price
-            else:
-                t = price
+        prices[:] = 0.0
+        for k in range(n):
+            cost = rows[basis[k], d] if basis[k] >= 0 else (1.0 if basis[k] == CAP else 0.0)
+            for j in range(n):
+                prices[j] += cost * inverse[k, j]
+        t = prices[d]
+        for j in range(d):
+            x[j] = -prices[j]
         reach = 1.0
         for j in range(d):
             reach = max(reach, abs(x[j]))
@@ -359,11 +365,52 @@ def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
+def _is_out_of_reach(rows: Array, basis: Array, inverse: Array, reach: Array) -> bool:
+    """Whether for certain no point with |x_j| <= reach[j] is inside all rows of the basis: weights
+    >= 0, as the floats are, of rows whose sum is negative there.
+
+    The sum of the weighted rows is r . x + s with r near 0, so at most s + sum |r_j| reach[j]
+    (Neumaier and Shcherbina 2004). Needs no basis of full rank, and n^2 operations.
+    """
+    n = basis.shape[0]
+    d = n - 1
+    rest, size, spread = 0.0, 0.0, 0.0
+    # entries of rows: 4 U each; sums of n products: n U; the last sum, of n terms: n U
+    for j in range(n):
+        total, large, whole = 0.0, 0.0, 0.0
+        for k in range(n):
+            if basis[k] >= 0 and inverse[k, d] > 0.0:
+                term = inverse[k, d] * rows[basis[k], j]
+                total += term
+                large += abs(term)
+                whole += inverse[k, d]
+        if j == d:
+            rest += total
+            size += large
+            spread += whole
+        else:
+            rest += abs(total) * reach[j]
+            size += (large + abs(total)) * reach[j]
+            # 1: products that underflow; infinite where the axis has no bound, and nothing is known
+            spread += (whole + 1.0) * reach[j]
+    out: bool = rest < -((2 * n + 16) * _U * size + (n + 4) * _TINY * (spread + 1.0))
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
 def decide(rows: Array, count: int, basis: Array, inverse: Array, x: Array, alarm: Array) -> int:
     """OPEN with a certain short point in `x`, CLOSED with a certain Farkas vector on `basis`, or
     UNDECIDED.
     """
     t = propose(rows, count, basis, inverse, x, alarm)
+    return _judge(rows, count, basis, inverse, x, t, alarm)
+
+
+@numba.njit(cache=True, nogil=True)
+def _judge(
+    rows: Array, count: int, basis: Array, inverse: Array, x: Array, t: float, alarm: Array
+) -> int:
+    """`decide` of what is proposed."""
     if t > 0.0:
         shorten(x, t)
         return OPEN if all_inside(rows, count, -1, x) else UNDECIDED
@@ -373,69 +420,112 @@ def decide(rows: Array, count: int, basis: Array, inverse: Array, x: Array, alar
 
 
 @numba.njit(cache=True, nogil=True)
-def descend(
-    rows: Array,
-    count: int,
-    basis: Array,
-    x: Array,
+def grow(
+    walls: Array,
     hinges: Array,
     known: Array,
-    start: int,
+    reach: Array,
+    top: int,
+    at: Array,
+    counts: Array,
     bits: Array,
-    origin: Array,
-    branch_at: Array,
-    branch_count: Array,
-    branch_x: Array,
-    branch_basis: Array,
+    cuts: Array,
+    points: Array,
+    bases: Array,
+    ends_at: Array,
+    ends_counts: Array,
+    ends_bits: Array,
+    ends_cuts: Array,
+    ends_points: Array,
+    ends_bases: Array,
+    work: float,
     alarm: Array,
-) -> tuple[int, int, int, int, int]:
-    """Follow the point x through the hinges of a layer from number `start` on, and list every other
-    nonempty branch.
+) -> tuple[int, int, int, int]:
+    """Follow the `top` nodes of a stack through the hinges of a layer, and every other nonempty
+    branch that they lead to.
 
-    `rows[:count]` are walls with x inside; `known[k]` is 0 or 1 for a constant hinge, 2 + 2 j + f
-    for one whose bit is that of hinge j (flipped if f), else -1. Writes the bits, appends the side
-    of each hinge that cuts to `rows` (its number to `origin`), and per branch the hinge, the number
-    of walls before it, its own point and basis. Returns (status, hinge, walls, branches, closed):
-    OPEN when all hinges are passed, else UNDECIDED at a hinge.
+    `walls` cut out the cell of the layers before; `known[k]` is 0 or 1 for a constant hinge, 2 + 2
+    j + f for one whose bit is that of hinge j (flipped if f), else -1; |x_j| <= reach[j] inside the
+    walls. Node i has come to hinge
+    at[i]: its bits[i], the counts[i] hinges cuts[i] that cut it, in order, a point inside (by
+    `side`, for certain) and a basis to start from. A node ends behind the last hinge, or at one
+    that floats cannot decide; it is listed then, in the same words. What is done with a node
+    depends on nothing else. Stops where arrays could overflow, when the alarm rings, and after so
+    much `work` (multiplications, estimated). Returns (nodes left on the stack, ends, branches,
+    closed).
     """
-    n = basis.shape[0]
-    d = n - 1
+    first, size, n = walls.shape[0], hinges.shape[0], walls.shape[1]
+    d, ends, branches, closed = n - 1, 0, 0, 0
+    rows = np.empty((first + size + 1, n))
     inverse, other, own = np.empty((n, n)), np.empty(d), np.empty(n, np.int64)
-    branches, closed = 0, 0
-    # x is certainly inside rows[:count]; bits before k are written
-    for k in range(start, hinges.shape[0]):
-        if known[k] >= 2:
-            bits[k] = bits[(known[k] - 2) >> 1] ^ (known[k] & 1)
-            continue
-        if known[k] >= 0:
-            bits[k] = known[k]
-            continue
-        where = side(hinges[k], x)
-        if where == 0:
-            return UNDECIDED, k, count, branches, closed
-        # the other side of the hinge, inside the walls: one more row
-        for j in range(n):
-            rows[count, j] = -where * hinges[k, j]
-            own[j] = basis[j]
-        answer = decide(rows, count + 1, own, inverse, other, alarm)
-        if answer == UNDECIDED:
-            return UNDECIDED, k, count, branches, closed
-        bits[k] = 1 if where > 0 else 0
-        if answer == CLOSED:
-            closed += 1
-            continue
-        # both sides are met: the other one is noted with its point and basis, this one becomes a
-        # wall
-        branch_at[branches], branch_count[branches] = k, count
-        for j in range(n):
-            branch_basis[branches, j] = own[j]
-            rows[count, j] = -rows[count, j]
-        for j in range(d):
-            branch_x[branches, j] = other[j]
-        origin[count] = k
-        count += 1
-        branches += 1
-    return OPEN, hinges.shape[0], count, branches, closed
+    whole, x, basis = np.empty((n, n)), np.empty(d), np.empty(n, np.int64)
+    bit, cut = np.empty(size, np.uint8), np.empty(size, np.int64)
+    rows[:first] = walls
+    while top > 0 and work > 0.0 and alarm[0] == 0:
+        if ends == ends_at.shape[0] or top - 1 + size > at.shape[0]:
+            break
+        top -= 1
+        start, count = at[top], first + counts[top]
+        # the node leaves the stack, where its branches are written
+        bit[:start], cut[: count - first] = bits[top, :start], cuts[top, : count - first]
+        x[:], basis[:] = points[top], bases[top]
+        for i in range(count - first):
+            sign = 1.0 if bit[cut[i]] != 0 else -1.0
+            for j in range(n):
+                rows[first + i, j] = sign * hinges[cut[i], j]
+        # the basis of the node serves all its hinges, where it is one
+        is_ready = basis[d] != FIXED - n and _start(rows, count, basis, whole, alarm)
+        end = size
+        # x is certainly inside rows[:count]; bits before k are written
+        for k in range(start, size):
+            if known[k] >= 2:
+                bit[k] = bit[(known[k] - 2) >> 1] ^ (known[k] & 1)
+                continue
+            if known[k] >= 0:
+                bit[k] = known[k]
+                continue
+            where = side(hinges[k], x)
+            answer = UNDECIDED
+            if where != 0:
+                # the other side of the hinge, inside the walls: one more row
+                for j in range(n):
+                    rows[count, j] = -where * hinges[k, j]
+                    own[j] = basis[j]
+                if is_ready:
+                    inverse[:] = whole
+                    t = _improve(rows, count + 1, own, inverse, other, alarm)
+                else:
+                    t = propose(rows, count + 1, own, inverse, other, alarm)
+                if t < 0.0 and _is_out_of_reach(rows, own, inverse, reach):
+                    answer = CLOSED
+                else:
+                    answer = _judge(rows, count + 1, own, inverse, other, t, alarm)
+                work -= float((count + 3 * n) * n * (n + 8))
+            if answer == UNDECIDED:
+                end = k
+                break
+            bit[k] = 1 if where > 0 else 0
+            if answer == CLOSED:
+                closed += 1
+                continue
+            # both sides are met: the other one goes on the stack with its point and basis, this
+            # one becomes a wall
+            cut[count - first] = k
+            at[top], counts[top] = k + 1, count + 1 - first
+            bits[top, :k], bits[top, k] = bit[:k], 1 - bit[k]
+            cuts[top, : count + 1 - first] = cut[: count + 1 - first]
+            points[top], bases[top] = other, own
+            top += 1
+            branches += 1
+            for j in range(n):
+                rows[count, j] = -rows[count, j]
+            count += 1
+        ends_at[ends], ends_counts[ends] = end, count - first
+        ends_bits[ends, :end] = bit[:end]
+        ends_cuts[ends, : count - first] = cut[: count - first]
+        ends_points[ends], ends_bases[ends] = x, basis
+        ends += 1
+    return top, ends, branches, closed
 
 
 @numba.njit(cache=True, nogil=True)

@@ -19,7 +19,7 @@ from exact.geometry.combinatorics import codes, dual_graph
 from exact.geometry.combinatorics.dual_graph import Adjacency
 from exact.geometry.domains.base import FlatDomain
 from exact.geometry.workers import NAME, Workers
-from exact.regions.polytopes.engines import edge_cutting
+from exact.regions.polytopes.engines import edge_cutting, lp_tree
 from exact.regions.polytopes.partition import FlatPartition
 from exact.sources import tensors
 
@@ -271,3 +271,35 @@ def test_the_first_error_is_raised_and_floats_are_ieee() -> None:
         with pytest.raises(ValueError, match="3"):
             workers.map(task, [(n,) for n in range(9)])
         assert not any(workers.map(task, [(0,), (1,)]))
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_any_number_of_threads_grows_the_same_tree(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subtrees cut so short that small trees have many."""
+    seen, grow = list[int](), lp_tree._Tree._subtree
+
+    def noted(tree: Any, *given: Any) -> Any:
+        seen.append(threading.get_ident())
+        return grow(tree, *given)
+
+    monkeypatch.setattr(lp_tree, "_WORK", 2e4)
+    monkeypatch.setattr(lp_tree, "_LEAVES", 7)
+    monkeypatch.setattr(lp_tree._Tree, "_subtree", noted)
+
+    def by(threads: int) -> FlatPartition:
+        found = partition(*JOBS[name], engine="lp_tree", threads=threads)
+        assert isinstance(found, FlatPartition) and found.outcome is Outcome.COMPLETE
+        return found
+
+    alone = told(by(1))
+    for many in (2, 3, 8):
+        seen.clear()
+        assert told(by(many)) == alone
+        assert set(seen) - {threading.get_ident()}
+    few = [
+        partition(*JOBS[name], engine="lp_tree", threads=many, budget=Budget(regions=9))
+        for many in (1, 3)
+    ]
+    assert [len(found) for found in few] == [9, 9] and few[0] == few[1]
