@@ -331,8 +331,15 @@ class LPTree(Engine):
         if isinstance(start, Farkas):
             return empty_cells(hinges, start)
         tree = _Tree(job, flat, start.point)
-        while tree.stack and not job.out_of_budget(len(tree.leaves)):
+        told, is_over = 0, job.out_of_budget(0)
+        while tree.stack and not is_over:
             tree.grow()
+            found = len(tree.leaves)
+            if job.progress is not None:  # one by one, though they come together
+                for count in range(told + 1, found + bool(tree.stack)):
+                    job.progress(count)
+                told = found
+            is_over = job.watch.is_up() or (job.most is not None and found >= job.most)
         bytes_each = (hinges + 7) // 8
         codes = np.concatenate([*tree.leaves.codes, np.zeros((0, bytes_each), dtype=np.uint8)])
         outcome = Outcome.BUDGET_REACHED if tree.stack else Outcome.COMPLETE
