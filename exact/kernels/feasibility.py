@@ -365,7 +365,7 @@ def is_closed(rows: Array, basis: Array, inverse: Array, alarm: Array) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _is_out_of_reach(rows: Array, basis: Array, inverse: Array, reach: Array) -> bool:
+def is_out_of_reach(rows: Array, basis: Array, inverse: Array, reach: Array) -> bool:
     """Whether for certain no point with |x_j| <= reach[j] is inside all rows of the basis: weights
     >= 0, as the floats are, of rows whose sum is negative there.
 
@@ -496,7 +496,7 @@ def grow(
                     t = _improve(rows, count + 1, own, inverse, other, alarm)
                 else:
                     t = propose(rows, count + 1, own, inverse, other, alarm)
-                if t < 0.0 and _is_out_of_reach(rows, own, inverse, reach):
+                if t < 0.0 and is_out_of_reach(rows, own, inverse, reach):
                     answer = CLOSED
                 else:
                     answer = _judge(rows, count + 1, own, inverse, other, t, alarm)

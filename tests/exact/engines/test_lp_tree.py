@@ -17,6 +17,7 @@ from exact import (
     Budget,
     GreatCircle,
     HardTanh,
+    HPolytope,
     Layer,
     Line,
     Network,
@@ -33,6 +34,7 @@ from exact.geometry.polyhedra.halfspace import affine
 from exact.networks.layers import Block
 from exact.regions.engine import Job, Problem
 from exact.regions.polytopes.cells import FlatCells
+from exact.regions.polytopes.engines import lp_tree
 from exact.regions.polytopes.engines.lp_tree import LPTree
 from exact.sources import tensors
 from tests.exact.reference import dot, exact_code, integers, regions_of
@@ -243,3 +245,14 @@ def test_most_programmes_are_decided_in_floats() -> None:
         cells.decisions["filter"] + cells.decisions["exact"]
         == cells.decisions["interiors"] + cells.decisions["farkas"]
     )
+
+
+def test_the_reach_of_a_domain_bounds_every_point_of_it() -> None:
+    third = Fraction(1, 3)
+    low, high = [-third, -7, Fraction(1, 10)], [Fraction(1, 7), 2, Fraction(3, 10)]
+    found = lp_tree._reach(Box(low, high).flat())
+    for bound, ends in zip(found, zip(low, high, strict=True), strict=True):
+        most = max(abs(Fraction(end)) for end in ends)
+        assert most <= Fraction(float(bound)) <= most * (1 + Fraction(1, 2**50))
+    assert np.isinf(lp_tree._reach(RealSpace(2).flat())).all()
+    assert np.isinf(lp_tree._reach(HPolytope([[1, 0], [-1, 0], [1, 1]], [1, 1, 1]).flat())[1])

@@ -219,3 +219,18 @@ def test_sorted_walls_are_right(seed: int) -> None:
     for i, wall in enumerate(walls):
         others = [*(w for j, w in enumerate(walls) if j != i), wall.opposite]
         assert found[i] == (1 if isinstance(exact_simplex(others, dim), Interior) else 2)
+
+
+@pytest.mark.parametrize(
+    ("reach", "is_out"), [(1.0, True), (1.99, True), (2.0, False), (3.0, False)]
+)
+def test_a_row_is_out_of_reach_of_a_box_that_ends_before_it(reach: float, is_out: bool) -> None:
+    """x_1 > 2 where |x_1| <= reach, and an axis that no row sees; then the same turned round."""
+    for sign in (1.0, -1.0):
+        rows, inverse = np.array([[sign, 0.0, -2.0]]), np.zeros((3, 3))
+        inverse[0, 2] = 1.0
+        basis = np.array([0, feasibility.CAP, feasibility.FIXED - 1])
+        bounds = np.array([reach, 1.0])
+        assert feasibility.is_out_of_reach(rows, basis, inverse, bounds) == is_out
+        assert not feasibility.is_out_of_reach(rows, basis, inverse, np.array([np.inf, 1.0]))
+        assert not feasibility.is_out_of_reach(rows, basis, 0.0 * inverse, bounds)
