@@ -255,4 +255,4 @@ def test_the_reach_of_a_domain_bounds_every_point_of_it() -> None:
         most = max(abs(Fraction(end)) for end in ends)
         assert most <= Fraction(float(bound)) <= most * (1 + Fraction(1, 2**50))
     assert np.isinf(lp_tree._reach(RealSpace(2).flat())).all()
-    assert np.isinf(lp_tree._reach(HPolytope([[1, 0], [-1, 0], [1, 1]], [1, 1, 1]).flat())[1])
+    assert np.isinf(lp_tree._reach(HPolytope([[1, 0, 1], [-1, 0, 1], [1, 1, 1]], 2).flat())[1])
