@@ -26,7 +26,7 @@ SLOW = (
     *(patch_cells.cut, patch_cells.expand, plane_regions.cut_by_layers, splitting.split),
     *(sweeps.bend, sweeps.choose, nested_roots.isolate, arrangement.cells, skeleton.cut),
     *(skeleton.sign_by_rows, skeleton.rising_by_rows, boxes.descend, feasibility.propose),
-    *(feasibility.descend, small_circles.trace_walks, sphere_flats.traverse),
+    *(feasibility.grow, small_circles.trace_walks, sphere_flats.traverse),
 )
 
 
