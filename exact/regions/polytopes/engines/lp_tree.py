@@ -14,6 +14,8 @@ Inside a cell of the earlier layers whole subtrees grow in one compiled loop
 so that budgets are heeded and threads have something to share. What becomes of a node depends on
 that node alone, and the subtrees that are grown side by side are chosen without regard to the
 number of threads: neither cells nor their order nor witnesses depend on it.
+
+This module is longer than others: nodes in arrays and in rationals become each other at every step.
 """
 
 from __future__ import annotations
