@@ -238,7 +238,7 @@ def propose(rows: Array, count: int, basis: Array, inverse: Array, x: Array, ala
     return _improve(rows, count, basis, inverse, x, alarm)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _improve(
     rows: Array, count: int, basis: Array, inverse: Array, x: Array, alarm: Array
 ) -> float:
@@ -406,7 +406,7 @@ def decide(rows: Array, count: int, basis: Array, inverse: Array, x: Array, alar
     return _judge(rows, count, basis, inverse, x, t, alarm)
 
 
-@numba.njit(cache=True, nogil=True)
+@part
 def _judge(
     rows: Array, count: int, basis: Array, inverse: Array, x: Array, t: float, alarm: Array
 ) -> int:

@@ -2,7 +2,8 @@
 codes, and parts on which floats leave a sign open.
 
 What the loops read is the patch's reduced network with its rows sparse; see
-:mod:`exact.kernels.patch_cells`.
+:mod:`exact.kernels.patch_cells`. This module is longer than others: what loops read and what they
+write are arrays that only make sense beside each other.
 """
 
 from __future__ import annotations
