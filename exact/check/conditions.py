@@ -235,7 +235,7 @@ class _Question:
                 yield layer, skips and k == 0, skips and k == len(layers) - 1
 
 
-_DIGITS = 4000  # of those that Python reads at a time, whatever it is told
+_PIECE = 4000  # digits that Python reads at a time, whatever it is told
 
 
 def _number(text: str) -> Fraction:
@@ -248,7 +248,7 @@ def _number(text: str) -> Fraction:
 
 def _whole(digits: str) -> int:
     """An integer of any length: Python reads no more than 4,300 digits at once."""
-    if len(digits) <= _DIGITS:
+    if len(digits) <= _PIECE:
         return int(digits)
     low = len(digits) // 2
     unit: int = 10**low
