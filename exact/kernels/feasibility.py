@@ -446,13 +446,13 @@ def grow(
 
     `walls` cut out the cell of the layers before; `known[k]` is 0 or 1 for a constant hinge, 2 + 2
     j + f for one whose bit is that of hinge j (flipped if f), else -1; |x_j| <= reach[j] inside the
-    walls. Node i has come to hinge
-    at[i]: its bits[i], the counts[i] hinges cuts[i] that cut it, in order, a point inside (by
-    `side`, for certain) and a basis to start from. A node ends behind the last hinge, or at one
-    that floats cannot decide; it is listed then, in the same words. What is done with a node
-    depends on nothing else. Stops where arrays could overflow, when the alarm rings, and after so
-    much `work` (multiplications, estimated). Returns (nodes left on the stack, ends, branches,
-    closed).
+    walls. Node i has come to hinge at[i]: its bits[i], the counts[i] hinges cuts[i] that cut it, in
+    order, a point inside (by `side`, for certain) and a basis to start from. A node ends behind the
+    last hinge, or at one that floats cannot decide; it is listed then, in the same words. What is
+    done with a node depends on nothing else. Stops where arrays could overflow, when the alarm
+    rings, and after so much `work` (multiplications, estimated), then between two hinges of a node
+    too, which goes back on the stack as far as it has come. Returns (nodes left on the stack, ends,
+    branches, closed).
     """
     first, size, n = walls.shape[0], hinges.shape[0], walls.shape[1]
     d, ends, branches, closed = n - 1, 0, 0, 0
@@ -475,9 +475,12 @@ def grow(
                 rows[first + i, j] = sign * hinges[cut[i], j]
         # the basis of the node serves all its hinges, where it is one
         is_ready = basis[d] != FIXED - n and _start(rows, count, basis, whole, alarm)
-        end = size
+        end, is_paused = size, False
         # x is certainly inside rows[:count]; bits before k are written
         for k in range(start, size):
+            if work <= 0.0:
+                end, is_paused = k, True
+                break
             if known[k] >= 2:
                 bit[k] = bit[(known[k] - 2) >> 1] ^ (known[k] & 1)
                 continue
@@ -520,6 +523,12 @@ def grow(
             for j in range(n):
                 rows[count, j] = -rows[count, j]
             count += 1
+        if is_paused:
+            at[top], counts[top] = end, count - first
+            bits[top, :end], cuts[top, : count - first] = bit[:end], cut[: count - first]
+            points[top], bases[top] = x, basis
+            top += 1
+            break
         ends_at[ends], ends_counts[ends] = end, count - first
         ends_bits[ends, :end] = bit[:end]
         ends_cuts[ends, : count - first] = cut[: count - first]

@@ -42,8 +42,7 @@ def test_a_long_line_has_its_length_within_what_directions_miss(angle: float) ->
 def test_lines_are_partitioned_exactly_and_cross_what_they_cross(seed: int) -> None:
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, 3, seed % 2 == 0).graph
-    if not graph.hidden_layers:
-        return
+    assert graph.hidden_layers
     corners = rng.normal(size=(3, 3)).round(3)
     found = scan_lines(graph, corners, lines=2, directions=2)
     assert found.outcome is Outcome.COMPLETE and len(found.line) == sum(found.counts)
@@ -105,5 +104,7 @@ def test_a_budget_and_what_is_no_triangle() -> None:
         scan_lines(FOLD, [[0, 0], [1, 1]])
     with pytest.raises(InvalidInput, match="no lines"):
         scan_lines(FOLD, UNIT, lines=0)
+    with pytest.raises(InvalidInput, match="no directions"):
+        scan_lines(FOLD, UNIT, directions=True)
     with pytest.raises(InvalidInput, match="no such size"):
         scan_lines(FOLD, UNIT, scale=-1.0)

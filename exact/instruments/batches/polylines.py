@@ -43,6 +43,12 @@ class PathCrossing:
         return self.segment + (0.0 if self.crossing is None else self.crossing.parameter_float)
 
 
+def outcome_of(parts: Sequence[CurvePartition]) -> Outcome:
+    """That of all parts: complete, or what ended the first that is not."""
+    ended = (part.outcome for part in parts if part.outcome is not Outcome.COMPLETE)
+    return next(ended, Outcome.COMPLETE)
+
+
 @short_repr
 @dataclass(frozen=True)
 class Polyline:
@@ -53,8 +59,7 @@ class Polyline:
     @property
     def outcome(self) -> Outcome:
         """That of all parts: complete, or what ended the first that is not."""
-        ended = (part.outcome for part in self.parts if part.outcome is not Outcome.COMPLETE)
-        return next(ended, Outcome.COMPLETE)
+        return outcome_of(self.parts)
 
     @cached_property
     def crossings(self) -> tuple[PathCrossing, ...]:

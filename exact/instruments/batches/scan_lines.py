@@ -33,6 +33,7 @@ from exact.errors import InvalidInput
 from exact.geometry.budgets import Budget
 from exact.geometry.domains.straight import Segment
 from exact.geometry.pencils.positions import position_float
+from exact.instruments.batches.polylines import outcome_of
 from exact.networks.network import Network
 from exact.partition import partition
 from exact.regions.arcs.partition import CurvePartition
@@ -155,8 +156,7 @@ class ScanLines:
     @property
     def outcome(self) -> Outcome:
         """That of all lines: complete, or what ended the first that is not."""
-        ended = (part.outcome for part in self.parts if part.outcome is not Outcome.COMPLETE)
-        return next(ended, Outcome.COMPLETE)
+        return outcome_of(self.parts)
 
     @cached_property
     def counts(self) -> IndexArray:
@@ -331,7 +331,7 @@ def scan_lines(
     (0.75, 'complete')
     """
     for name, count in (("lines", lines), ("directions", directions)):
-        if not isinstance(count, int) or count < 1:
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise InvalidInput(f"there are no {name}", value=count, remedy=f"give {name}=1 or more")
     exact = RationalMatrix.read(corners, "corners").exact
     rows = [[exact[i, k] for k in range(exact.ncols())] for i in range(exact.nrows())]

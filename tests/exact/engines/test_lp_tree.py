@@ -8,6 +8,7 @@ import re
 from fractions import Fraction
 from itertools import pairwise
 from math import comb, factorial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -256,3 +257,27 @@ def test_the_reach_of_a_domain_bounds_every_point_of_it() -> None:
         assert most <= Fraction(float(bound)) <= most * (1 + Fraction(1, 2**50))
     assert np.isinf(lp_tree._reach(RealSpace(2).flat())).all()
     assert np.isinf(lp_tree._reach(HPolytope([[1, 0, 1], [-1, 0, 1], [1, 1, 1]], 2).flat())[1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pauses_between_hinges_change_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call of the loop ends after one programme, in the middle of nodes as a rule."""
+    network, box = deep(seed, 3), Box(-2, 2, dim=3)
+    at_once, calls = run(network, box), list[int]()
+    grow = lp_tree._Tree._subtree
+
+    def noted(tree: lp_tree._Tree, *given: Any) -> Any:
+        found = grow(tree, *given)
+        calls.append(found.branches + found.closed)
+        return found
+
+    monkeypatch.setattr(lp_tree, "_WORK", 1e-9)
+    monkeypatch.setattr(lp_tree._Tree, "_subtree", noted)
+    paused = run(network, box)
+    assert max(calls) == 1 and len(calls) > 2 * len(at_once.codes)
+    assert paused.decisions == at_once.decisions
+
+    def listed(cells: FlatCells) -> dict[bytes, Any]:
+        return {code.tobytes(): cells.witness(i) for i, code in enumerate(cells.codes)}
+
+    assert listed(paused) == listed(at_once)

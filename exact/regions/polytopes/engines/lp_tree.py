@@ -53,8 +53,8 @@ from exact.regions.polytopes.walls.facets import region_halfspaces
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 # subtrees that are grown side by side, and the work and the leaves of one before all are looked
-# at again: some 0.03 s
-_SIDE_BY_SIDE, _WORK, _LEAVES = 16, 3e7, 4096
+# at again: some 0.03 to 0.1 s
+_SIDE_BY_SIDE, _FEW_SIDE_BY_SIDE, _WORK, _LEAVES = 16, 2, 3e7, 4096
 _FAR = 2**1000  # floats have no room for much more
 # FIXED of kernels.feasibility, less the number of rows of a basis: a start from nothing
 _NO_BASIS = -2
@@ -297,6 +297,15 @@ def _ahead(cursor: Cursor) -> RationalArray:
     return cursor.current.pre_activations(cursor.inner, cursor.one)
 
 
+def _side_by_side(layer: _Layer) -> int:
+    """How many subtrees are grown side by side: few where the way to one leaf takes longer than a
+    call of the loop, so that leaves are found all the same.
+    """
+    size, n = layer.rows.shape
+    way = size * (len(layer.edges) + 3 * n) * n * (n + 8)
+    return _SIDE_BY_SIDE if way <= _WORK else _FEW_SIDE_BY_SIDE
+
+
 def _reach(flat: Flat) -> FloatArray:
     """Bounds on |x_j| in the domain, from walls across an axis; infinite where there are none."""
     low, high = ([inf] * flat.dim for _ in range(2))
@@ -392,8 +401,9 @@ class _Tree:
         """Follow the branches on top of the stack for a while, leaving what is left of them there,
         and all of it when time or memory is up.
         """
-        items, chosen = self.stack[-_SIDE_BY_SIDE:], list[_Nodes]()
-        del self.stack[-_SIDE_BY_SIDE:]
+        side_by_side = _side_by_side(self.stack[-1].layer)
+        items, chosen = self.stack[-side_by_side:], list[_Nodes]()
+        del self.stack[-side_by_side:]
         # the top of the stack first: it is where the tree is deepest
         while items:
             item = items.pop()
@@ -451,7 +461,8 @@ class _Tree:
         self._count(
             interiors=grown.branches, farkas=grown.closed, filter=grown.branches + grown.closed
         )
-        parts = 1 if len(self.stack) >= _SIDE_BY_SIDE else _SIDE_BY_SIDE
+        side_by_side = _side_by_side(layer)
+        parts = 1 if len(self.stack) >= side_by_side else side_by_side
         self.stack += [left[i::parts] for i in range(min(parts, len(left)))]
         is_leaf = (ends.at == len(layer.rows)) & (
             len(layer.before) + len(layer.rows) == self.network.hinge_count
